@@ -1,0 +1,82 @@
+package wire
+
+import "fmt"
+
+// Code classifies an Error for programs.
+type Code string
+
+// The codes of a refused hello. The connection is closed with 1008 and the
+// code as its reason.
+const (
+	Capacity      Code = "capacity"       // the mesh has its maximum of connections
+	TimestampSkew Code = "timestamp_skew" // the timestamp is no number or over a minute off
+	Malformed     Code = "malformed"      // not a frame, or a key or signature of the wrong shape
+	BadSignature  Code = "bad_signature"  // the signature does not verify
+	Unauthorized  Code = "unauthorized"   // no such member, or a proof is missing
+)
+
+// The codes of every other failure. The connection stays open.
+const (
+	NoHello          Code = "no_hello"          // a frame before hello
+	BadRequest       Code = "bad_request"       // a field is missing, of the wrong type, out of range or too long
+	UnknownType      Code = "unknown_type"      // a frame of a type that does not exist
+	Internal         Code = "internal"          // the broker failed; it has logged why
+	Unavailable      Code = "unavailable"       // the broker cannot store now, a full disk for instance; nothing was kept
+	Forbidden        Code = "forbidden"         // ownership, scope or permission
+	NotFound         Code = "not_found"         // the named thing does not exist for the caller
+	RateLimited      Code = "rate_limited"      // too many frames in a short time
+	InvalidTarget    Code = "invalid_target"    // the target cannot be parsed
+	Ambiguous        Code = "ambiguous"         // the prefix fits several keys; the candidates are given
+	UnknownRecipient Code = "unknown_recipient" // the prefix fits no key of the mesh
+	Conflict         Code = "conflict"          // the id was used for something else
+	TooLarge         Code = "too_large"         // over a documented limit, but within the frame limit
+	Limit            Code = "limit"             // a quota is used up
+)
+
+// The codes with which POST /join refuses.
+const (
+	InviteBadSignature  Code = "invite_bad_signature"
+	MeshNotFound        Code = "mesh_not_found"
+	MeshMissingOwnerKey Code = "mesh_missing_owner_key"
+	InviteOwnerMismatch Code = "invite_owner_mismatch"
+	InviteNotFound      Code = "invite_not_found"
+	InviteMeshMismatch  Code = "invite_mesh_mismatch"
+	InviteRevoked       Code = "invite_revoked"
+	InviteExpired       Code = "invite_expired"
+	InviteExhausted     Code = "invite_exhausted"
+	MemberInsertFailed  Code = "member_insert_failed"
+)
+
+// Error is both the frame that reports a failure and the Go error it
+// becomes at either end. Its message is for people: what failed, on what,
+// what to do.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	// ID is the id of the send that this answers.
+	ID string `json:"id,omitempty"`
+	// Candidates are the keys an Ambiguous prefix fits, at most MaxCandidates.
+	Candidates []Candidate `json:"candidates,omitempty"`
+}
+
+// A Candidate is one of several keys that a prefix fits.
+type Candidate struct {
+	Pubkey string `json:"pubkey"`
+	Name   string `json:"name,omitempty"`
+}
+
+// FrameType implements Frame.
+func (*Error) FrameType() Type { return "error" }
+
+func (e *Error) Error() string { return e.Message + " (" + string(e.Code) + ")" }
+
+// Is makes errors.Is(err, &Error{Code: c}) true for any Error with that code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Message == ""
+}
+
+// Errorf returns an Error that may be shown to a peer.
+func Errorf(c Code, format string, args ...any) *Error {
+	return &Error{Code: c, Message: fmt.Sprintf(format, args...)}
+}

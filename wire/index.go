@@ -1,0 +1,55 @@
+package wire
+
+// Direction is who sends a frame.
+type Direction string
+
+// The directions.
+const (
+	ToBroker Direction = "peer → broker"
+	ToPeer   Direction = "broker → peer"
+)
+
+// Entry describes one frame of the wire.
+type Entry struct {
+	Type      Type
+	Direction Direction
+	Answer    Type  // of a request; empty for a frame without answer
+	Frame     Frame // its zero value
+}
+
+// Index lists every frame there is, by feature.
+func Index() []Entry {
+	return []Entry{
+		request(Hello{}),
+		toPeer(HelloAck{}),
+		request(LeaveMesh{}),
+		toPeer(&Error{}),
+
+		request(Send{}),
+		toPeer(Ack{}),
+		toPeer(Push{}),
+		request(ClientAck{}),
+		toPeer(Receipt{}),
+		request(GetMessageStatus{}),
+		toPeer(MessageStatus{}),
+
+		request(SetStatus{}),
+		request(SetSummary{}),
+		request(SetVisible{}),
+		request(SetProfile{}),
+		request(SetStats{}),
+		request(JoinGroup{}),
+		request(LeaveGroup{}),
+
+		request(ListPeers{}),
+		toPeer(PeersList{}),
+		request(MeshInfo{}),
+		toPeer(MeshInfoResult{}),
+	}
+}
+
+func request[Resp Frame](f Request[Resp]) Entry {
+	return Entry{f.FrameType(), ToBroker, f.answer().FrameType(), f}
+}
+
+func toPeer(f Frame) Entry { return Entry{f.FrameType(), ToPeer, "", f} }

@@ -1,0 +1,49 @@
+package wire
+
+import "time"
+
+// Limits of frames and fields. Lengths are in characters unless a name or
+// comment says bytes.
+const (
+	MaxFrameBytes    = 2 << 20  // hard limit of any frame: above it the socket closes with 1009
+	MaxOrdinaryBytes = 64 << 10 // default limit of a frame that carries no file
+	MaxReqID         = 128
+	MaxSendID        = 128
+	MaxName          = 128 // display names
+	MaxSummary       = 1000
+	MaxAvatar        = 200
+	MaxTitle         = 100
+	MaxBio           = 1000
+	MaxCapabilities  = 50
+	MaxGroups        = 50
+	MaxGroupName     = 128
+	MaxRole          = 64
+	MaxExclude       = 1000 // addresses in Send.Exclude
+	MaxAckIDs        = 256  // message ids in one ClientAck
+	MaxCandidates    = 10   // keys listed with an Ambiguous error
+	MinPrefix        = 8    // hex digits of a key that may stand for it
+	MaxSessionID     = 256
+	MaxCwd           = 4096
+	MaxLabel         = 256 // host name, channel, model
+)
+
+// Times that both ends know.
+const (
+	HelloDeadline = 10 * time.Second // a socket without hello is closed
+	MaxSkew       = time.Minute      // between a signed timestamp and the broker's clock
+	PingEvery     = 30 * time.Second
+	DeadAfter     = 75 * time.Second // without an answer to a ping
+	Grace         = 90 * time.Second // a session is kept after its socket went
+	Lease         = 30 * time.Second // a pushed message is offered again after it
+)
+
+// Close codes of the WebSocket, with the text that goes with each.
+const (
+	CloseShutdown   = 1001 // "shutting down": come back soon
+	CloseRefused    = 1008 // an Error code as text; an error frame precedes it
+	CloseTooBig     = 1009 // a frame over the limit
+	CloseSuperseded = 4001 // "superseded": a newer connection of this session took over
+	CloseSlow       = 4002 // "slow consumer": answers could not be written in time
+	CloseRevoked    = 4003 // "revoked": the membership ended
+	CloseDead       = 4004 // "no pong": the peer answered no ping
+)

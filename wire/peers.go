@@ -1,0 +1,97 @@
+package wire
+
+// ListPeers asks who is there.
+type ListPeers struct {
+	// Group narrows the list to a group and those below it.
+	Group string `json:"group,omitempty"`
+	// Members asks for the members too, online or not.
+	Members bool `json:"members,omitempty"`
+}
+
+// PeersList answers ListPeers, oldest connection first, the caller included.
+type PeersList struct {
+	Peers   []Peer        `json:"peers"`
+	Members []MemberBrief `json:"members,omitempty"`
+}
+
+// Peer is one session of a mesh.
+type Peer struct {
+	Pubkey      string   `json:"pubkey"` // address
+	DisplayName string   `json:"displayName"`
+	Status      Status   `json:"status"`
+	Summary     *string  `json:"summary"`
+	Groups      []Group  `json:"groups"`
+	SessionID   string   `json:"sessionId"`
+	ConnectedAt Time     `json:"connectedAt"`
+	Cwd         string   `json:"cwd,omitempty"`
+	Hostname    string   `json:"hostname,omitempty"`
+	PeerType    string   `json:"peerType,omitempty"`
+	Channel     string   `json:"channel,omitempty"`
+	Model       string   `json:"model,omitempty"`
+	Stats       *Stats   `json:"stats,omitempty"`
+	Visible     *bool    `json:"visible,omitempty"`
+	Profile     *Profile `json:"profile,omitempty"`
+
+	MemberPubkey string `json:"memberPubkey,omitempty"`
+	MemberID     string `json:"memberId,omitempty"`
+	RoleTag      string `json:"roleTag,omitempty"`
+	Role         string `json:"role,omitempty"`
+	// Connection is "online", or "grace" while the session's socket is away.
+	Connection string `json:"connection,omitempty"`
+}
+
+// Profile is what a session tells about itself.
+type Profile struct {
+	Avatar       string   `json:"avatar,omitempty"`
+	Title        string   `json:"title,omitempty"`
+	Bio          string   `json:"bio,omitempty"`
+	Capabilities []string `json:"capabilities,omitempty"`
+}
+
+// MemberBrief is a member as other members see it.
+type MemberBrief struct {
+	ID          string     `json:"id"`
+	Pubkey      string     `json:"pubkey"`
+	DisplayName string     `json:"displayName"`
+	RoleTag     string     `json:"roleTag,omitempty"`
+	Permission  Permission `json:"permission"`
+	Online      bool       `json:"online"`
+	LastSeenAt  *Time      `json:"lastSeenAt,omitempty"`
+}
+
+// MeshInfo asks for an overview of the mesh.
+type MeshInfo struct{}
+
+// MeshInfoResult answers MeshInfo. It counts visible sessions and the caller's own.
+type MeshInfoResult struct {
+	Mesh        string     `json:"mesh"`
+	Slug        string     `json:"slug"`
+	Name        string     `json:"name"`
+	Peers       int        `json:"peers"`
+	Groups      []string   `json:"groups"` // each with its @
+	StateKeys   []string   `json:"stateKeys"`
+	MemoryCount int        `json:"memoryCount"`
+	FileCount   int        `json:"fileCount"`
+	Tasks       TaskCounts `json:"tasks"`
+	Streams     []string   `json:"streams"`
+	Tables      []string   `json:"tables"`
+	Collections []string   `json:"collections"`
+	YourName    string     `json:"yourName"`
+	YourGroups  []Group    `json:"yourGroups"`
+	YourPubkey  string     `json:"yourPubkey"`
+}
+
+// TaskCounts counts tasks by state.
+type TaskCounts struct {
+	Open    int `json:"open"`
+	Claimed int `json:"claimed"`
+	Done    int `json:"done"`
+}
+
+func (ListPeers) FrameType() Type      { return "list_peers" }
+func (PeersList) FrameType() Type      { return "peers_list" }
+func (MeshInfo) FrameType() Type       { return "mesh_info" }
+func (MeshInfoResult) FrameType() Type { return "mesh_info_result" }
+
+func (ListPeers) answer() (r PeersList)     { return }
+func (MeshInfo) answer() (r MeshInfoResult) { return }

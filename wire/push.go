@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// AppendPush appends p as a frame, as Append does, but by appending bytes:
+// one message is encoded for every delivery, and reflection would cost more
+// than all else on its way.
+func AppendPush(dst []byte, p *Push) []byte {
+	dst = append(dst, `{"type":"push","messageId":`...)
+	dst = appendString(dst, p.MessageID)
+	dst = appendField(dst, "meshId", p.MeshID)
+	dst = appendField(dst, "senderPubkey", p.SenderPubkey)
+	dst = appendField(dst, "priority", string(p.Priority))
+	dst = appendField(dst, "nonce", p.Nonce)
+	dst = appendField(dst, "ciphertext", p.Ciphertext)
+	dst = append(dst, `,"createdAt":"`...)
+	dst = AppendTime(dst, time.Time(p.CreatedAt))
+	dst = append(dst, '"')
+	dst = appendOptional(dst, "subtype", p.Subtype)
+	dst = appendOptional(dst, "event", p.Event)
+	if len(p.EventData) > 0 {
+		dst = append(dst, `,"eventData":`...)
+		dst = append(dst, p.EventData...)
+	}
+	dst = appendOptional(dst, "targetSpec", p.TargetSpec)
+	dst = appendOptional(dst, "senderName", p.SenderName)
+	dst = appendOptional(dst, "senderMemberPubkey", p.SenderMember)
+	dst = appendOptional(dst, "replyTo", p.ReplyTo)
+	if p.Seq != 0 {
+		dst = append(dst, `,"seq":`...)
+		dst = strconv.AppendInt(dst, p.Seq, 10)
+	}
+	return append(dst, '}')
+}
+
+// AppendAck appends a as a frame that answers reqID, as Append does.
+func AppendAck(dst []byte, reqID string, a *Ack) []byte {
+	dst = append(dst, `{"type":"ack"`...)
+	dst = appendOptional(dst, "_reqId", reqID)
+	dst = appendField(dst, "id", a.ID)
+	dst = appendField(dst, "messageId", a.MessageID)
+	dst = append(dst, `,"queued":`...)
+	dst = strconv.AppendBool(dst, a.Queued)
+	dst = appendOptional(dst, "outcome", string(a.Outcome))
+	if c := a.Recipients; c != nil {
+		dst = append(dst, `,"recipients":`...)
+		q, _ := json.Marshal(c) // plain integers always encode
+		dst = append(dst, q...)
+	}
+	if a.Unknown {
+		dst = append(dst, `,"unknown":true`...)
+	}
+	if a.Duplicate {
+		dst = append(dst, `,"duplicate":true`...)
+	}
+	return append(dst, '}')
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ':')
+	return appendString(dst, value)
+}
+
+func appendOptional(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendField(dst, name, value)
+}
