@@ -35,16 +35,16 @@ const (
 
 // The codes with which POST /join refuses.
 const (
-	InviteBadSignature  Code = "invite_bad_signature"
-	MeshNotFound        Code = "mesh_not_found"
-	MeshMissingOwnerKey Code = "mesh_missing_owner_key"
-	InviteOwnerMismatch Code = "invite_owner_mismatch"
-	InviteNotFound      Code = "invite_not_found"
-	InviteMeshMismatch  Code = "invite_mesh_mismatch"
-	InviteRevoked       Code = "invite_revoked"
-	InviteExpired       Code = "invite_expired"
-	InviteExhausted     Code = "invite_exhausted"
-	MemberInsertFailed  Code = "member_insert_failed"
+	InviteBadSignature  Code = "invite_bad_signature"   // not signed by the owner key it names, or altered
+	MeshNotFound        Code = "mesh_not_found"         // this broker has no such mesh
+	MeshMissingOwnerKey Code = "mesh_missing_owner_key" // the mesh has no owner who could have signed
+	InviteOwnerMismatch Code = "invite_owner_mismatch"  // signed by somebody who does not own the mesh
+	InviteNotFound      Code = "invite_not_found"       // the broker does not know the token
+	InviteMeshMismatch  Code = "invite_mesh_mismatch"   // the token belongs to another mesh
+	InviteRevoked       Code = "invite_revoked"         // the invite was withdrawn
+	InviteExpired       Code = "invite_expired"         // the time of the invite is over
+	InviteExhausted     Code = "invite_exhausted"       // every use of the invite is taken
+	MemberInsertFailed  Code = "member_insert_failed"   // the broker could not store the member; no use was taken
 )
 
 // Error is both the frame that reports a failure and the Go error it
@@ -68,7 +68,12 @@ type Candidate struct {
 // FrameType implements Frame.
 func (*Error) FrameType() Type { return "error" }
 
-func (e *Error) Error() string { return e.Message + " (" + string(e.Code) + ")" }
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return string(e.Code)
+	}
+	return e.Message + " (" + string(e.Code) + ")"
+}
 
 // Is makes errors.Is(err, &Error{Code: c}) true for any Error with that code.
 func (e *Error) Is(target error) bool {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -63,8 +65,12 @@ func Decode(p []byte, f any) error {
 	if err == nil {
 		return nil
 	}
-	if te, ok := err.(*json.UnmarshalTypeError); ok && te.Field != "" {
-		return Errorf(BadRequest, "field %q must be %s, not %s", te.Field, jsonKind(te.Type.Kind().String()), te.Value)
+	if te, ok := err.(*json.UnmarshalTypeError); ok {
+		what := "a frame"
+		if te.Field != "" {
+			what = strconv.Quote(te.Field)
+		}
+		return Errorf(BadRequest, "%s must be %s, not %s", what, jsonKind(te.Type), Shorten(te.Value, 60))
 	}
 	if e, ok := err.(*Error); ok {
 		return e
@@ -72,19 +78,24 @@ func Decode(p []byte, f any) error {
 	return Errorf(BadRequest, "%v", err)
 }
 
-// jsonKind names a Go kind as its reader on the wire knows it.
-func jsonKind(kind string) string {
-	switch kind {
-	case "slice", "array":
+// jsonKind names a Go type as its reader on the wire knows it.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
 		return "an array"
-	case "struct", "map":
+	case reflect.Struct, reflect.Map:
+		if t == reflect.TypeFor[Time]() {
+			return "a time such as " + isoLayout
+		}
 		return "an object"
-	case "bool":
+	case reflect.Bool:
 		return "true or false"
-	case "string":
+	case reflect.String:
 		return "a string"
+	case reflect.Float64:
+		return "a number"
 	}
-	return "a number"
+	return "a whole number"
 }
 
 // Append appends f to dst as one JSON object with its head in front.

@@ -48,9 +48,11 @@ func CleanGroups(gs []Group) []Group {
 		if err != nil {
 			continue
 		}
+		// Cut at once: the search of PutGroup must not grow with the input.
 		out = PutGroup(out, g)
+		out = out[:min(len(out), MaxGroups)]
 	}
-	return out[:min(len(out), MaxGroups)]
+	return out
 }
 
 // PutGroup returns gs with g added, or put in the place of the entry of its name.

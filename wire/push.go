@@ -8,7 +8,7 @@ import (
 
 // AppendPush appends p as a frame, as Append does, but by appending bytes:
 // one message is encoded for every delivery, and reflection would cost more
-// than all else on its way.
+// than all else on its way. EventData must be valid JSON; it is not checked.
 func AppendPush(dst []byte, p *Push) []byte {
 	dst = append(dst, `{"type":"push","messageId":`...)
 	dst = appendString(dst, p.MessageID)

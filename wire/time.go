@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 )
@@ -22,13 +23,17 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return append(AppendTime(dst, time.Time(t)), '"'), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It takes any RFC 3339 time.
+// UnmarshalJSON implements json.Unmarshaler. It takes any RFC 3339 time whose
+// year in UTC has four digits; null is the zero time. Its error is of the kind
+// to which encoding/json adds the name of the field.
 func (t *Time) UnmarshalJSON(p []byte) error {
 	var std time.Time
-	if err := json.Unmarshal(p, &std); err != nil {
-		return err
+	err := json.Unmarshal(p, &std)
+	std = std.UTC()
+	if err != nil || std.Year() < 0 || std.Year() > 9999 {
+		return &json.UnmarshalTypeError{Value: string(p), Type: reflect.TypeFor[Time]()}
 	}
-	*t = Time(std.UTC())
+	*t = Time(std)
 	return nil
 }
 
