@@ -1,0 +1,184 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority) VALUES (?, ?, ?)`
+	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ?1 AND seq >= (SELECT low_seq FROM address WHERE id = ?1) AND state < 2 ORDER BY seq`
+	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ?1 AND seq >= (SELECT low_seq FROM address WHERE id = ?1) AND state < 2`
+	selectDepth     = `SELECT count(*) FROM address a JOIN delivery d ON d.recipient = a.id AND d.seq >= a.low_seq WHERE d.state < 2`
+	updatePushed    = `UPDATE delivery SET attempts = attempts + 1, pushed = ? WHERE recipient = ? AND seq = ? AND state = 0`
+	updateDelivered = `UPDATE delivery SET state = 1, pushed = coalesce(?1, pushed), delivered = ?2 WHERE recipient = ?3 AND seq = ?4 AND state = 0`
+	updateDone      = `UPDATE delivery SET state = 2, pushed = coalesce(?1, pushed), delivered = coalesce(delivered, ?2) WHERE recipient = ?3 AND seq = ?4 AND state < 2`
+	updateSeen      = `UPDATE delivery SET state = 2, seen = ?1, delivered = coalesce(delivered, ?1) WHERE recipient = ?2 AND seq = ?3 AND state < 2`
+	updateSeenLate  = `UPDATE delivery SET state = 2, seen = ?1, delivered = coalesce(delivered, ?1) WHERE recipient = ?2 AND seq = ?3 AND state = 3`
+	updateLowSeq    = `UPDATE address SET low_seq = ?2 WHERE id = ?1 AND low_seq < ?2
+		AND NOT EXISTS (SELECT 1 FROM delivery WHERE recipient = ?1 AND seq >= address.low_seq AND seq < ?2 AND state < 2)`
+)
+
+// State is how far one delivery has come.
+type State int
+
+// The states, as they are stored. A lease is no state: it lives in memory, and
+// a leased delivery is a pending one.
+const (
+	StatePending   State = iota // waits, or is under way
+	StateDelivered              // the recipient's process has it; not yet seen
+	StateDone                   // seen, or delivered to a client that cannot say more
+	StateExpired                // its time ran out before it was done
+)
+
+// Pending is one delivery that is neither done nor expired.
+type Pending struct {
+	Seq      int64
+	Priority Priority
+	State    State // StatePending or StateDelivered
+}
+
+func (tx *Tx) addDeliveries(m *Message, recipients []int64) error {
+	for _, r := range recipients {
+		if _, err := tx.exec(insertDelivery, r, m.Seq, m.Priority); err != nil {
+			return err
+		}
+	}
+	tx.depth += int64(len(recipients))
+	return nil
+}
+
+// Pending lists what waits for a recipient, in the order of seq.
+func (rx *Rx) Pending(recipient int64) ([]Pending, error) {
+	var all []Pending
+	err := rx.each(selectPending, []any{recipient}, func(r row) error {
+		var p Pending
+		err := r.scan(&p.Seq, &p.Priority, &p.State)
+		all = append(all, p)
+		return err
+	})
+	return all, err
+}
+
+// CountPending counts what Pending would list.
+func (rx *Rx) CountPending(recipient int64) (n int, err error) {
+	err = rx.one(countPending, []any{recipient}, &n)
+	return n, err
+}
+
+// MarkPushed notes another attempt to deliver, made at that time. It is for
+// attempts that came to nothing, so that the trail shows them.
+func (tx *Tx) MarkPushed(recipient int64, seqs []int64, at time.Time) error {
+	for _, seq := range seqs {
+		if _, err := tx.exec(updatePushed, at, recipient, seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MarkDelivered notes that the recipient's process has the messages: pushed to
+// it at pushedAt (zero: by no push), confirmed at that time. With done they
+// are also done, as is right for a client that never reports what was seen. It
+// returns the seqs for which this was news; the others were there before, are
+// over, or are not the recipient's.
+func (tx *Tx) MarkDelivered(recipient int64, seqs []int64, pushedAt, at time.Time, done bool) ([]int64, error) {
+	query := updateDelivered
+	if done {
+		query = updateDone
+	}
+	var news []int64
+	for _, seq := range seqs {
+		n, err := tx.exec(query, pushedAt, at, recipient, seq)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			continue
+		}
+		news = append(news, seq)
+		if done {
+			tx.depth--
+		}
+	}
+	return news, nil
+}
+
+// MarkSeen notes that the messages were put before the recipient's model at
+// that time, which also delivers them, and makes them done. It returns the
+// seqs for which this was news. An expired delivery that was seen after all
+// becomes done, and its trail keeps both times.
+func (tx *Tx) MarkSeen(recipient int64, seqs []int64, at time.Time) ([]int64, error) {
+	var news []int64
+	for _, seq := range seqs {
+		n, err := tx.exec(updateSeen, at, recipient, seq)
+		if err != nil {
+			return nil, err
+		}
+		tx.depth -= n
+		if n == 0 {
+			if n, err = tx.exec(updateSeenLate, at, recipient, seq); err != nil {
+				return nil, err
+			}
+		}
+		if n > 0 {
+			news = append(news, seq)
+		}
+	}
+	return news, nil
+}
+
+// SetLowSeq lets later scans of the recipient's deliveries begin at seq. It
+// does nothing where that would hide one that still waits.
+func (tx *Tx) SetLowSeq(recipient, seq int64) error {
+	_, err := tx.exec(updateLowSeq, recipient, seq)
+	return err
+}
+
+// QueueDepth returns the number of deliveries of the mesh that are neither
+// done nor expired, as of the latest commit that was told of.
+func (db *DB) QueueDepth() int64 { return db.depth.Load() }
+
+// A Step is what became of a message for one recipient.
+type Step struct {
+	Origin    int64   // address it was accepted for
+	Recipient Address // who has it now
+	State     State
+	Attempts  int // attempts that came to nothing
+	Pushed    time.Time
+	Delivered time.Time
+	Seen      time.Time
+	Expired   time.Time
+}
+
+const selectStep = `SELECT state, attempts, pushed, delivered, seen, expired FROM delivery WHERE recipient = ? AND seq = ?`
+
+// Trail returns a message, by its id or a prefix as in [Rx.Message], and what
+// became of it for each recipient.
+func (rx *Rx) Trail(s string) (*Message, []Step, error) {
+	m, err := rx.Message(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	var steps []Step
+	for _, origin := range m.Recipients {
+		holder, err := rx.holder(origin, m.Seq)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		step := Step{Origin: origin}
+		if step.Recipient, err = rx.AddressByID(holder); err != nil {
+			return nil, nil, err
+		}
+		err = rx.one(selectStep, []any{holder, m.Seq}, &step.State, &step.Attempts, &step.Pushed, &step.Delivered, &step.Seen, &step.Expired)
+		if err != nil {
+			return nil, nil, fmt.Errorf("store: delivery of %s: %w", m.ID, err)
+		}
+		steps = append(steps, step)
+	}
+	return m, steps, nil
+}

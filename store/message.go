@@ -1,0 +1,141 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	messageColumns = `seq, id, sender, sender_member, sender_name, target, priority, subtype, reply_to, client_id, digest, receipt, created, expires, recipients, nonce, ciphertext`
+	insertMessage  = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	selectMessage  = `SELECT ` + messageColumns + ` FROM message WHERE seq = ?`
+	selectLastSeq  = `SELECT coalesce(max(seq), 0) FROM message`
+)
+
+// Priority says when a message may interrupt its recipient.
+type Priority int
+
+// The priorities, as they are stored.
+const (
+	PriorityNow Priority = iota
+	PriorityNext
+	PriorityLow
+)
+
+// Message is a message as it was accepted. Nonce and Ciphertext are opaque.
+type Message struct {
+	Seq          int64  // given by AddMessage: its place in the order of all messages
+	ID           string // given by AddMessage: 32 characters of [0-9A-Za-z]
+	Sender       int64  // address; 0 for one that has none, such as a webhook
+	SenderMember string
+	SenderName   string
+	Target       string // as the sender wrote it
+	Priority     Priority
+	Subtype      string
+	ReplyTo      string   // id of another message
+	ClientID     string   // the sender's own id: the key of Sent, "" for none
+	Digest       [32]byte // SHA-256 of the content, as the caller defines it
+	Receipt      int      // what receipts the sender asked for, as the caller defines it
+	Recipients   []int64  // given by AddMessage: addresses
+	Created      time.Time
+	Expires      time.Time
+	Nonce        string
+	Ciphertext   string
+}
+
+// AddMessage stores m with one pending delivery for each of the recipients,
+// addresses all different, and sets its Seq, ID and Recipients. A ClientID is
+// registered with [Tx.Sent], which must be asked before, in the same write.
+func (tx *Tx) AddMessage(m *Message, recipients []int64) error {
+	tx.db.seq++
+	m.Seq, m.ID, m.Recipients = tx.db.seq, messageID(tx.db.seq), recipients
+	_, err := tx.exec(insertMessage, m.Seq, m.ID, m.Sender, null(m.SenderMember), null(m.SenderName), m.Target, m.Priority,
+		null(m.Subtype), null(m.ReplyTo), null(m.ClientID), m.Digest[:], m.Receipt, m.Created, m.Expires,
+		appendRecipients(nil, recipients), m.Nonce, m.Ciphertext)
+	if err != nil {
+		return err
+	}
+	if err := tx.addDeliveries(m, recipients); err != nil {
+		return err
+	}
+	if m.ClientID != "" {
+		tx.db.sent.add(m.Sender, m.ClientID, m.Seq)
+	}
+	return nil
+}
+
+// Message returns the message whose id is, or begins with, s of at least 8
+// characters: ErrNotFound if there is none.
+func (rx *Rx) Message(s string) (*Message, error) {
+	seq, ok := MessageSeq(s)
+	if !ok {
+		return nil, fmt.Errorf("store: message %.32q: %w", s, ErrNotFound)
+	}
+	m, err := rx.messageBySeq(seq)
+	if err == nil && !strings.HasPrefix(m.ID, s) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: message %s: %w", s, err)
+	}
+	return m, nil
+}
+
+func (rx *Rx) messageBySeq(seq int64) (*Message, error) {
+	m := new(Message)
+	var recipients []byte
+	if err := rx.one(selectMessage, []any{seq}, m.columns(&recipients)...); err != nil {
+		return nil, err
+	}
+	var err error
+	m.Recipients, err = parseRecipients(recipients)
+	return m, err
+}
+
+// MessagesBySeq calls fn with each of the messages in the order of seqs;
+// those that are no longer there are left out.
+func (rx *Rx) MessagesBySeq(seqs []int64, fn func(*Message) error) error {
+	for _, seq := range seqs {
+		m, err := rx.messageBySeq(seq)
+		if err == ErrNotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := fn(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Message) columns(recipients *[]byte) []any {
+	return []any{&m.Seq, &m.ID, &m.Sender, &m.SenderMember, &m.SenderName, &m.Target, &m.Priority, &m.Subtype, &m.ReplyTo, &m.ClientID,
+		&m.Digest, &m.Receipt, &m.Created, &m.Expires, recipients, &m.Nonce, &m.Ciphertext}
+}
+
+func appendRecipients(b []byte, recipients []int64) []byte {
+	if b == nil {
+		b = make([]byte, 0, 2*len(recipients)) // never nil: the column is NOT NULL
+	}
+	for _, r := range recipients {
+		b = binary.AppendUvarint(b, uint64(r))
+	}
+	return b
+}
+
+func parseRecipients(b []byte) ([]int64, error) {
+	var all []int64
+	for len(b) > 0 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, fmt.Errorf("store: recipients of a message: %w", ErrCorrupt)
+		}
+		all = append(all, int64(v))
+		b = b[n:]
+	}
+	return all, nil
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// A Tx writes, and reads what it wrote. It lives as long as the function it
+// is given to.
+type Tx struct {
+	Rx
+	db    *DB
+	depth int64 // what the write adds to the queue depth
+	after []func()
+}
+
+// AfterCommit has fn called once the transaction is on disk, and not at all
+// if the write fails. Such calls are made on the writer's goroutine in the
+// order of the commits, so fn must neither wait nor call Write.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Write calls fn in the next transaction and returns when it is on disk. An
+// error of fn, or a panic in it, undoes this write and no other. If ctx ends
+// first Write gives up waiting, but fn may still take effect. It must not be
+// called on the writer's goroutine.
+func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	done := make(chan error, 1)
+	if err := db.Enqueue(ctx, fn, func(err error) { done <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Enqueue puts a write into the queue and returns; it waits only while the
+// queue is full. If it returns an error (ErrClosed, or that of ctx) neither
+// function is ever called. Otherwise done is called exactly once, on the
+// writer's goroutine, after the commit or the failure, after the AfterCommit
+// hooks of this write, in commit order; it must neither wait nor call Write.
+// If ctx has ended when the write's turn comes fn is not called and done gets
+// the error of ctx. Writes of one goroutine run in the order they were put in.
+func (db *DB) Enqueue(ctx context.Context, fn func(*Tx) error, done func(error)) error {
+	w := &write{ctx: ctx, fn: fn, done: done}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.ended {
+		return ErrClosed
+	}
+	select {
+	case db.writes <- w:
+		return nil
+	default:
+	}
+	select {
+	case db.writes <- w:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A write waits for the writer.
+type write struct {
+	ctx  context.Context // ends the wait, never a statement
+	fn   func(*Tx) error
+	done func(error)
+	tx   Tx
+	err  error
+}
+
+func (db *DB) write(c *conn) {
+	defer close(db.done)
+	batch := make([]*write, 0, maxBatch)
+	for first := range db.writes {
+		batch = db.gather(append(batch[:0], first))
+		err := db.commit(c, batch)
+		for _, w := range batch {
+			db.finish(w, err)
+		}
+		clear(batch)
+	}
+	db.err = c.close()
+}
+
+// finish tells of a write whose batch ended with err.
+func (db *DB) finish(w *write, err error) {
+	if err != nil {
+		w.err = err
+	}
+	if w.err == nil {
+		db.depth.Add(w.tx.depth)
+		for _, fn := range w.tx.after {
+			fn()
+		}
+	}
+	w.done(w.err)
+}
+
+// gather adds the writes that wait right now; it waits for none.
+func (db *DB) gather(batch []*write) []*write {
+	for len(batch) < maxBatch {
+		select {
+		case w, ok := <-db.writes:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, w)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs a batch in one transaction. An error means that nothing of it
+// was kept.
+func (db *DB) commit(c *conn, batch []*write) error {
+	c.fatal = nil
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return lost(c, err)
+	}
+	for _, w := range batch {
+		if err := db.attempt(c, w); err != nil {
+			return lost(c, err)
+		}
+	}
+	if _, err := c.exec("COMMIT"); err != nil {
+		return lost(c, err)
+	}
+	return nil
+}
+
+// attempt runs one write of a batch in a savepoint. It returns an error if
+// the transaction as a whole cannot be trusted any more, even where the write
+// itself chose to ignore that.
+func (db *DB) attempt(c *conn, w *write) error {
+	if w.err = w.ctx.Err(); w.err != nil {
+		return nil
+	}
+	if _, err := c.exec("SAVEPOINT w"); err != nil {
+		return err
+	}
+	w.tx = Tx{Rx: Rx{c}, db: db}
+	w.err = w.run()
+	if c.fatal != nil {
+		return c.fatal
+	}
+	if w.err != nil {
+		if _, err := c.exec("ROLLBACK TO w"); err != nil {
+			return err
+		}
+	}
+	_, err := c.exec("RELEASE w")
+	return err
+}
+
+// lost rolls back what is left of a transaction. The rollback fails where
+// SQLite has rolled back by itself, which is as good.
+func lost(c *conn, err error) error {
+	c.exec("ROLLBACK")
+	if !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return fmt.Errorf("store: nothing was written: %w", err)
+}
+
+func (w *write) run() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store: panic in a write: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return w.fn(&w.tx)
+}
