@@ -21,7 +21,7 @@ var ErrOpen = errors.New("cannot decrypt")
 // of a pair hold the same key: a message proves that one of the two wrote it, not which. It is safe for concurrent
 // use.
 type Box struct {
-	shared *[32]byte
+	shared hidden[[32]byte]
 }
 
 // NewBox computes the shared key of mine and theirs. It refuses a key that Check refuses; the error wraps ErrKey.
@@ -33,9 +33,9 @@ func NewBox(mine PrivateKey, theirs PublicKey) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Box{shared: new([32]byte)}
-	box.Precompute(b.shared, u, mine.x25519())
-	return b, nil
+	var shared [32]byte
+	box.Precompute(&shared, u, mine.x25519())
+	return &Box{hide(&shared)}, nil
 }
 
 // Seal encrypts plaintext under a fresh random nonce and returns the fields nonce and ciphertext of a direct
@@ -49,7 +49,7 @@ func (b *Box) Seal(plaintext []byte) (nonce, ciphertext string, err error) {
 }
 
 func (b *Box) seal(plaintext []byte, nonce *[NonceSize]byte) []byte {
-	return box.SealAfterPrecomputation(make([]byte, 0, len(plaintext)+box.Overhead), plaintext, nonce, b.shared)
+	return box.SealAfterPrecomputation(make([]byte, 0, len(plaintext)+box.Overhead), plaintext, nonce, b.shared())
 }
 
 // Open decrypts the fields that Seal returns. The error wraps ErrOpen.
@@ -62,7 +62,7 @@ func (b *Box) Open(nonce, ciphertext string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plaintext, ok := box.OpenAfterPrecomputation(nil, sealed, n, b.shared)
+	plaintext, ok := box.OpenAfterPrecomputation(nil, sealed, n, b.shared())
 	if !ok {
 		return nil, fmt.Errorf("%w: the message was not sealed between these two keys, or was altered", ErrOpen)
 	}

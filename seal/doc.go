@@ -35,8 +35,8 @@
 //
 // # Secrets
 //
-// PrivateKey, Box and Multicast keep theirs behind a pointer and show it by no verb of fmt, in no log and no
-// encoding; PrivateKey.Hex alone gives it out. No error holds a secret, and none a token beyond its first 40
-// characters. What is decoded from the outside is bounded by MaxLink where it is a link, token or payload; the
-// rest costs memory in proportion to its length, which the frame limit of the caller bounds.
+// PrivateKey, Box and Multicast show theirs by no verb of fmt, in no log and no encoding; PrivateKey.Hex alone gives
+// it out. An Invite prints without its root key, but its JSON and token hold it. No error holds a secret, and none a
+// link beyond its first 40 characters. What is decoded from the outside is bounded by MaxLink where it is a link,
+// token or payload; the rest costs memory in proportion to its length, which the frame limit of the caller bounds.
 package seal

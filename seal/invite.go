@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ var (
 )
 
 // Invite is the payload of an invite, version 1, in the order of its JSON text and of its signed text. Strings are as
-// transmitted, hex of either case. It holds the mesh root key: do not log it.
+// transmitted, hex of either case. It holds the mesh root key, which String and LogValue leave out and Token does not.
 type Invite struct {
 	V           int64  `json:"v"`
 	MeshID      string `json:"mesh_id"`
@@ -39,6 +40,16 @@ type Invite struct {
 	OwnerPubkey string `json:"owner_pubkey"`  // 64 hex digits
 	Signature   string `json:"signature"`     // 128 hex digits
 }
+
+// String says what the invite is for, without the mesh root key.
+func (i Invite) String() string {
+	return fmt.Sprintf("invite to mesh %q (%s) at %s as %s until %s", i.MeshSlug, i.MeshID, i.BrokerURL, i.Role, until(i.ExpiresAt))
+}
+
+// LogValue is String, for log/slog.
+func (i Invite) LogValue() slog.Value { return slog.StringValue(i.String()) }
+
+func until(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.DateTime + " MST") }
 
 // Sign sets the version, the owner key and the signature. It refuses, with ErrInviteMalformed, an invite that Verify
 // would refuse or whose token would be too long.
@@ -84,7 +95,7 @@ func (i Invite) Validate(now time.Time) error {
 		return err
 	}
 	if i.Expired(now) {
-		return fmt.Errorf("%w (it was valid until %s)", ErrInviteExpired, time.Unix(i.ExpiresAt, 0).UTC().Format(time.DateTime+" MST"))
+		return fmt.Errorf("%w (it was valid until %s)", ErrInviteExpired, until(i.ExpiresAt))
 	}
 	return i.Verify()
 }

@@ -92,12 +92,13 @@ func (k PublicKey) x25519() (*[32]byte, error) {
 // inPrimeSubgroup reports whether l·p is the identity, l being the order of the subgroup. Scalars are reduced
 // modulo l, so it computes (l-1)·p + p.
 func inPrimeSubgroup(p *edwards25519.Point) bool {
-	one := edwards25519.NewScalar()
-	if _, err := one.SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...)); err != nil {
-		return false
+	one := [32]byte{1}
+	minusOne, err := edwards25519.NewScalar().SetCanonicalBytes(one[:])
+	if err != nil {
+		panic(err) // 1 is a canonical scalar
 	}
-	zero, minusOne := edwards25519.NewScalar(), edwards25519.NewScalar().Negate(one)
-	q := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(minusOne, p, zero)
+	minusOne.Negate(minusOne)
+	q := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(minusOne, p, edwards25519.NewScalar())
 	return q.Add(q, p).Equal(edwards25519.NewIdentityPoint()) == 1
 }
 
@@ -122,11 +123,17 @@ func (k PublicKey) verify(text string, sig []byte) bool {
 	return ed25519.Verify(k[:], []byte(text), sig)
 }
 
-// PrivateKey is an Ed25519 key pair. It is kept behind a pointer, so that no way of printing it, or a value that
-// holds it, shows the secret; only Hex does. The zero value holds no key: IsZero reports it, NewBox and OpenAnonymous
+// hidden keeps a secret where fmt cannot reach it. A method is not enough, for fmt calls none on unexported fields,
+// nor a pointer, which fmt follows when the verb does not fit (%s); it never calls a function.
+type hidden[T any] func() *T
+
+func hide[T any](secret *T) hidden[T] { return func() *T { return secret } }
+
+// PrivateKey is an Ed25519 key pair. However it, or a value that holds it, is printed or logged, the secret is not
+// shown; only Hex shows it. The zero value holds no key: IsZero reports it, NewBox and OpenAnonymous
 // refuse it, and every other use of it panics.
 type PrivateKey struct {
-	pair *[ed25519.PrivateKeySize]byte // seed ‖ public key, as libsodium lays it out
+	pair hidden[[ed25519.PrivateKeySize]byte] // seed ‖ public key, as libsodium lays it out
 }
 
 // Generate makes a new key pair from the system's random source.
@@ -140,7 +147,7 @@ func Generate() (PrivateKey, error) {
 
 func fromSeed(seed []byte) PrivateKey {
 	pair := [ed25519.PrivateKeySize]byte(ed25519.NewKeyFromSeed(seed))
-	return PrivateKey{&pair}
+	return PrivateKey{hide(&pair)}
 }
 
 // ParsePrivateKey reads 128 hex digits, seed ‖ public key as libsodium lays it out, and refuses a public half that
@@ -155,7 +162,7 @@ func ParsePrivateKey(s string) (PrivateKey, error) {
 		return PrivateKey{}, fmt.Errorf("%w: a secret key has hex digits only", ErrKey)
 	}
 	key := fromSeed(pair[:ed25519.SeedSize])
-	if subtle.ConstantTimeCompare(key.pair[:], pair[:]) != 1 {
+	if subtle.ConstantTimeCompare(key.pair()[:], pair[:]) != 1 {
 		return PrivateKey{}, fmt.Errorf("%w: the public half of the secret key does not belong to its seed", ErrKey)
 	}
 	return key, nil
@@ -165,19 +172,19 @@ func ParsePrivateKey(s string) (PrivateKey, error) {
 func (k PrivateKey) IsZero() bool { return k.pair == nil }
 
 // Public returns the public half.
-func (k PrivateKey) Public() PublicKey { return PublicKey(k.pair[ed25519.SeedSize:]) }
+func (k PrivateKey) Public() PublicKey { return PublicKey(k.pair()[ed25519.SeedSize:]) }
 
 // Hex returns the secret as ParsePrivateKey reads it, in lower case, for a file of mode 0600 and for nothing else.
-func (k PrivateKey) Hex() string { return hex.EncodeToString(k.pair[:]) }
+func (k PrivateKey) Hex() string { return hex.EncodeToString(k.pair()[:]) }
 
 // Sign returns the detached signature of the bytes of text as 128 lower-case hex digits.
 func (k PrivateKey) Sign(text string) string { return hex.EncodeToString(k.sign(text)) }
 
-func (k PrivateKey) sign(text string) []byte { return ed25519.Sign(k.pair[:], []byte(text)) }
+func (k PrivateKey) sign(text string) []byte { return ed25519.Sign(k.pair()[:], []byte(text)) }
 
 // x25519 converts k: SHA-512 of the seed, its first half, clamped (crypto_sign_ed25519_sk_to_curve25519).
 func (k PrivateKey) x25519() *[32]byte {
-	digest := sha512.Sum512(k.pair[:ed25519.SeedSize])
+	digest := sha512.Sum512(k.pair()[:ed25519.SeedSize])
 	secret := [32]byte(digest[:32])
 	secret[0] &= 248
 	secret[31] = secret[31]&127 | 64

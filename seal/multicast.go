@@ -73,7 +73,7 @@ func decodeRootKey(s string) ([]byte, error) {
 // The sender key is the sender's address, its session key if it has one. The target may hold '|', since all other
 // fields have a fixed shape or must not.
 type Multicast struct {
-	key *[32]byte
+	key hidden[[32]byte]
 }
 
 // NewMulticast derives the key from the mesh root key as it stands in an invite: base64url without padding of 32
@@ -87,7 +87,7 @@ func NewMulticast(rootKey string) (*Multicast, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the multicast key: %w", err)
 	}
-	return &Multicast{(*[32]byte)(key)}, nil
+	return &Multicast{hide((*[32]byte)(key))}, nil
 }
 
 // Seal encrypts text for every member of the mesh and signs it for exactly this mesh and target.
@@ -107,7 +107,7 @@ func (m *Multicast) Seal(sender PrivateKey, meshID, target, text string) (nonce,
 	}
 	public := sender.Public()
 	plaintext := append(append(public[:], sender.sign(signed)...), text...)
-	return nonce, multicastPrefix + encode(secretbox.Seal(nil, plaintext, &n, m.key)), nil
+	return nonce, multicastPrefix + encode(secretbox.Seal(nil, plaintext, &n, m.key())), nil
 }
 
 // Open decrypts a multicast and verifies that sender addressed text to target in meshID. The caller compares sender
@@ -127,7 +127,7 @@ func (m *Multicast) Open(meshID, target, nonce, ciphertext string) (text string,
 	if err != nil {
 		return "", PublicKey{}, err
 	}
-	plaintext, ok := secretbox.Open(nil, sealed, n, m.key)
+	plaintext, ok := secretbox.Open(nil, sealed, n, m.key())
 	if !ok {
 		return "", PublicKey{}, fmt.Errorf("%w: the multicast was not sealed with this mesh's root key, or was altered", ErrOpen)
 	}

@@ -51,10 +51,11 @@ func SealAnonymous(to PublicKey, plaintext []byte) ([]byte, error) {
 	return sealed, nil
 }
 
-// OpenAnonymous decrypts what was sealed to the public half of key. The error wraps ErrOpen.
+// OpenAnonymous decrypts what was sealed to the public half of key. The error wraps ErrOpen, or
+// ErrKey where there is no key.
 func OpenAnonymous(key PrivateKey, sealed []byte) ([]byte, error) {
 	if key.IsZero() {
-		return nil, fmt.Errorf("%w: there is no private key to open with", ErrOpen)
+		return nil, fmt.Errorf("%w: there is no private key to open with", ErrKey)
 	}
 	u, err := key.Public().x25519()
 	if err != nil {
