@@ -144,7 +144,7 @@ func openSigned(meshID, target, nonce string, plaintext []byte) (string, PublicK
 	text := string(plaintext[head:])
 	signed, err := multicastText(meshID, sender, nonce, target, text)
 	if err != nil {
-		return "", PublicKey{}, err
+		return "", PublicKey{}, fmt.Errorf("%w: %w", ErrMulticastSignature, err)
 	}
 	if !sender.verify(signed, plaintext[ed25519.PublicKeySize:head]) {
 		return "", PublicKey{}, ErrMulticastSignature
