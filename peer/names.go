@@ -1,0 +1,44 @@
+package peer
+
+import (
+	"fmt"
+	"os"
+)
+
+// DisplayName returns the name a session shows: CLAUDEMESH_DISPLAY_NAME, else
+// the configured one. Empty leaves it to the broker, which takes the member's.
+func DisplayName(getenv func(string) string, c *Config) string {
+	if name := getenv("CLAUDEMESH_DISPLAY_NAME"); name != "" {
+		return name
+	}
+	return c.DisplayName
+}
+
+// CommandName returns the display name of a command: DisplayName, else
+// <hostname>-<pid>.
+func CommandName(getenv func(string) string, c *Config) string {
+	if name := DisplayName(getenv, c); name != "" {
+		return name
+	}
+	return ProcessName()
+}
+
+// ProcessName returns <hostname>-<pid> of this process.
+func ProcessName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// HostSessionID returns the host session this process belongs to as its
+// environment says: CLAUDEMESH_SESSION_ID, which launch sets, else
+// CLAUDE_CODE_SESSION_ID, which the host gives to what it starts; empty
+// outside of a session.
+func HostSessionID(getenv func(string) string) string {
+	if id := getenv("CLAUDEMESH_SESSION_ID"); id != "" {
+		return id
+	}
+	return getenv("CLAUDE_CODE_SESSION_ID")
+}
