@@ -94,9 +94,19 @@ type RestoredStats struct {
 // every session of the member.
 type LeaveMesh struct{}
 
+// Drained tells a connection that asked for Drain that the mail which waited
+// for its address when it came has been pushed. It comes once, after the last
+// such push.
+type Drained struct {
+	Pushed int `json:"pushed"` // how many messages that were
+	// Remaining counts what is left out: held by priority, or more than fits.
+	Remaining int `json:"remaining,omitempty"`
+}
+
 func (Hello) FrameType() Type     { return "hello" }
 func (HelloAck) FrameType() Type  { return "hello_ack" }
 func (LeaveMesh) FrameType() Type { return "leave_mesh" }
+func (Drained) FrameType() Type   { return "drained" }
 
 func (Hello) answer() (r HelloAck) { return }
 func (LeaveMesh) answer() (r Ack)  { return }

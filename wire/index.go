@@ -22,6 +22,7 @@ func Index() []Entry {
 	return []Entry{
 		request(Hello{}),
 		toPeer(HelloAck{}),
+		toPeer(Drained{}),
 		request(LeaveMesh{}),
 		toPeer(&Error{}),
 

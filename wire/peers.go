@@ -38,6 +38,9 @@ type Peer struct {
 	Role         string `json:"role,omitempty"`
 	// Connection is "online", or "grace" while the session's socket is away.
 	Connection string `json:"connection,omitempty"`
+	// Proto is the revision the session announced; 0 is an older client, which
+	// reads only plain multicasts.
+	Proto int `json:"proto,omitempty"`
 }
 
 // Profile is what a session tells about itself.
