@@ -3,11 +3,9 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"modernc.org/sqlite"
 )
@@ -17,9 +15,15 @@ import (
 // allocations to each of the few statements that a message costs.
 type conn struct {
 	driver.Conn
-	stmts map[string]driver.Stmt
+	stmts map[string]*stmt
 	args  []driver.NamedValue // reused from one statement to the next
 	fatal error               // what may have ended the transaction behind our back
+}
+
+// A stmt is a prepared statement. It can run once at a time.
+type stmt struct {
+	driver.Stmt
+	open bool // its rows are being read
 }
 
 func dial(dsn string) (*conn, error) {
@@ -27,7 +31,7 @@ func dial(dsn string) (*conn, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &conn{Conn: c, stmts: make(map[string]driver.Stmt)}, nil
+	return &conn{Conn: c, stmts: make(map[string]*stmt)}, nil
 }
 
 func (c *conn) close() error {
@@ -38,14 +42,18 @@ func (c *conn) close() error {
 	return errors.Join(append(errs, c.Conn.Close())...)
 }
 
-func (c *conn) prepare(query string) (driver.Stmt, error) {
+func (c *conn) prepare(query string) (*stmt, error) {
 	if s, ok := c.stmts[query]; ok {
+		if s.open {
+			return nil, fmt.Errorf("store: %.60q is run while its own rows are read", query)
+		}
 		return s, nil
 	}
-	s, err := c.Conn.Prepare(query)
+	prepared, err := c.Conn.Prepare(query)
 	if err != nil {
 		return nil, c.failed(query, err)
 	}
+	s := &stmt{Stmt: prepared}
 	c.stmts[query] = s
 	return s, nil
 }
@@ -71,28 +79,32 @@ func (c *conn) script(text string) error {
 
 // exec runs a statement and tells how many rows it changed.
 func (c *conn) exec(query string, args ...any) (int64, error) {
-	s, err := c.prepare(query)
+	res, err := c.run(query, args)
 	if err != nil {
 		return 0, err
-	}
-	res, err := s.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(args))
-	if err != nil {
-		return 0, c.failed(query, err)
 	}
 	return res.RowsAffected()
 }
 
 // insert runs a statement and returns the id of the row it made.
 func (c *conn) insert(query string, args ...any) (int64, error) {
-	s, err := c.prepare(query)
+	res, err := c.run(query, args)
 	if err != nil {
 		return 0, err
 	}
-	res, err := s.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(args))
-	if err != nil {
-		return 0, c.failed(query, err)
-	}
 	return res.LastInsertId()
+}
+
+func (c *conn) run(query string, args []any) (driver.Result, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.Stmt.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(args))
+	if err != nil {
+		return nil, c.failed(query, err)
+	}
+	return res, nil
 }
 
 // change is exec for a statement that must hit a row: ErrNotFound if it hit none.
@@ -110,11 +122,15 @@ func (c *conn) each(query string, args []any, fn func(row) error) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), c.bind(args))
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(context.Background(), c.bind(args))
 	if err != nil {
 		return c.failed(query, err)
 	}
-	defer rows.Close()
+	s.open = true
+	defer func() {
+		s.open = false
+		rows.Close() // resets the statement; it has nothing to say that Next has not said
+	}()
 	r := make(row, len(rows.Columns()))
 	for {
 		switch err := rows.Next(r); {
@@ -146,113 +162,4 @@ func (c *conn) one(query string, args []any, dest ...any) error {
 		return ErrNotFound
 	}
 	return err
-}
-
-// bind turns Go values into those the driver takes. "" and the zero Time stay
-// what they are for text columns; use null for those that may be NULL.
-func (c *conn) bind(args []any) []driver.NamedValue {
-	c.args = c.args[:0]
-	for i, a := range args {
-		var v driver.Value
-		switch a := a.(type) {
-		case int:
-			v = int64(a)
-		case Priority:
-			v = int64(a)
-		case State:
-			v = int64(a)
-		case bool:
-			v = int64(0)
-			if a {
-				v = int64(1)
-			}
-		case time.Time:
-			if !a.IsZero() {
-				v = a.UnixMilli()
-			}
-		default:
-			v = a
-		}
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: v})
-	}
-	return c.args
-}
-
-// null is s, or NULL for "".
-func null(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// A row holds the values of one row of a result.
-type row []driver.Value
-
-// scan copies the values into the variables that dest points at. NULL makes a
-// variable zero.
-func (r row) scan(dest ...any) error {
-	if len(r) != len(dest) {
-		return fmt.Errorf("store: %d columns for %d variables", len(r), len(dest))
-	}
-	for i, d := range dest {
-		if !assign(d, r[i]) {
-			return fmt.Errorf("store: column %d holds a %T where a %T is wanted", i, r[i], d)
-		}
-	}
-	return nil
-}
-
-func assign(dest any, v driver.Value) bool {
-	n, isInt := v.(int64)
-	s, isText := v.(string)
-	isNull := v == nil
-	switch d := dest.(type) {
-	case *int64:
-		*d = n
-		return isInt || isNull
-	case *int:
-		*d = int(n)
-		return isInt || isNull
-	case *Priority:
-		*d = Priority(n)
-		return isInt
-	case *State:
-		*d = State(n)
-		return isInt
-	case *bool:
-		*d = n != 0
-		return isInt || isNull
-	case *time.Time:
-		*d = time.Time{}
-		if isInt {
-			*d = time.UnixMilli(n).UTC()
-		}
-		return isInt || isNull
-	case *string:
-		*d = s
-		return isText || isNull
-	case *[]byte:
-		b, isBlob := v.([]byte)
-		*d = b
-		return isBlob || isNull
-	case *[32]byte:
-		b, isBlob := v.([]byte)
-		return isBlob && copy(d[:], b) == len(d)
-	case fromJSON:
-		return isNull || isText && json.Unmarshal([]byte(s), d.into) == nil
-	}
-	return false
-}
-
-// fromJSON has a text column decoded into what into points at.
-type fromJSON struct{ into any }
-
-// toJSON is v as the text of a column.
-func toJSON(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("store: %w", err)
-	}
-	return string(b), nil
 }

@@ -137,7 +137,7 @@ func (db *DB) Read(ctx context.Context, fn func(*Rx) error) error {
 	}
 	defer func() { db.reads <- c }()
 	if c == nil {
-		fresh, err := dial(dsn(db.path, readerParams))
+		fresh, err := dial(dsn(db.path, readerPragmas))
 		if err != nil {
 			return fmt.Errorf("store: open %s to read: %w", db.path, err)
 		}
@@ -150,20 +150,19 @@ func (db *DB) Read(ctx context.Context, fn func(*Rx) error) error {
 	return fn(&Rx{c})
 }
 
-var (
-	writerParams = []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(1000)", "temp_store(MEMORY)", "cache_size(-1024)"}
-	readerParams = []string{"query_only(1)", "cache_size(-512)"}
+// What each connection is told first. The caches are small so that an idle
+// broker is; temporary data is a savepoint's before-images, a few pages.
+const (
+	writerPragmas = "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(1000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-1024)"
+	readerPragmas = "&_pragma=query_only(1)&_pragma=cache_size(-512)"
+	lookPragmas   = "&mode=ro" // touch nothing
 )
 
 // dsn names the file at path, an absolute path, as the driver wants it.
-func dsn(path string, pragmas []string, flags ...string) string {
+func dsn(path, pragmas string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // C:/… on Windows
 	}
-	q := append([]string{"_pragma=busy_timeout(5000)"}, flags...)
-	for _, p := range pragmas {
-		q = append(q, "_pragma="+p)
-	}
-	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(q, "&")
+	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)" + pragmas
 }

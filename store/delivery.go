@@ -1,13 +1,10 @@
 package store
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 const (
 	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority) VALUES (?, ?, ?)`
+	insertEach      = `INSERT INTO delivery (recipient, seq, priority) SELECT value, ?, ? FROM json_each(?)`
 	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ?1 AND seq >= (SELECT low_seq FROM address WHERE id = ?1) AND state < 2 ORDER BY seq`
 	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ?1 AND seq >= (SELECT low_seq FROM address WHERE id = ?1) AND state < 2`
 	selectDepth     = `SELECT count(*) FROM address a JOIN delivery d ON d.recipient = a.id AND d.seq >= a.low_seq WHERE d.state < 2`
@@ -40,13 +37,18 @@ type Pending struct {
 }
 
 func (tx *Tx) addDeliveries(m *Message, recipients []int64) error {
-	for _, r := range recipients {
-		if _, err := tx.exec(insertDelivery, r, m.Seq, m.Priority); err != nil {
-			return err
-		}
+	var err error
+	switch len(recipients) {
+	case 0:
+	case 1:
+		_, err = tx.exec(insertDelivery, recipients[0], m.Seq, m.Priority)
+	default:
+		_, err = tx.exec(insertEach, m.Seq, m.Priority, jsonList(recipients))
 	}
-	tx.depth += int64(len(recipients))
-	return nil
+	if err == nil {
+		tx.depth += int64(len(recipients))
+	}
+	return err
 }
 
 // Pending lists what waits for a recipient, in the order of seq.
@@ -139,46 +141,3 @@ func (tx *Tx) SetLowSeq(recipient, seq int64) error {
 // QueueDepth returns the number of deliveries of the mesh that are neither
 // done nor expired, as of the latest commit that was told of.
 func (db *DB) QueueDepth() int64 { return db.depth.Load() }
-
-// A Step is what became of a message for one recipient.
-type Step struct {
-	Origin    int64   // address it was accepted for
-	Recipient Address // who has it now
-	State     State
-	Attempts  int // attempts that came to nothing
-	Pushed    time.Time
-	Delivered time.Time
-	Seen      time.Time
-	Expired   time.Time
-}
-
-const selectStep = `SELECT state, attempts, pushed, delivered, seen, expired FROM delivery WHERE recipient = ? AND seq = ?`
-
-// Trail returns a message, by its id or a prefix as in [Rx.Message], and what
-// became of it for each recipient.
-func (rx *Rx) Trail(s string) (*Message, []Step, error) {
-	m, err := rx.Message(s)
-	if err != nil {
-		return nil, nil, err
-	}
-	var steps []Step
-	for _, origin := range m.Recipients {
-		holder, err := rx.holder(origin, m.Seq)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		step := Step{Origin: origin}
-		if step.Recipient, err = rx.AddressByID(holder); err != nil {
-			return nil, nil, err
-		}
-		err = rx.one(selectStep, []any{holder, m.Seq}, &step.State, &step.Attempts, &step.Pushed, &step.Delivered, &step.Seen, &step.Expired)
-		if err != nil {
-			return nil, nil, fmt.Errorf("store: delivery of %s: %w", m.ID, err)
-		}
-		steps = append(steps, step)
-	}
-	return m, steps, nil
-}

@@ -11,6 +11,7 @@ const (
 	messageColumns = `seq, id, sender, sender_member, sender_name, target, priority, subtype, reply_to, client_id, digest, receipt, created, expires, recipients, nonce, ciphertext`
 	insertMessage  = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectMessage  = `SELECT ` + messageColumns + ` FROM message WHERE seq = ?`
+	selectMessages = `SELECT ` + messageColumns + ` FROM message WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`
 	selectLastSeq  = `SELECT coalesce(max(seq), 0) FROM message`
 )
 
@@ -85,36 +86,43 @@ func (rx *Rx) Message(s string) (*Message, error) {
 
 func (rx *Rx) messageBySeq(seq int64) (*Message, error) {
 	m := new(Message)
-	var recipients []byte
-	if err := rx.one(selectMessage, []any{seq}, m.columns(&recipients)...); err != nil {
-		return nil, err
+	err := rx.each(selectMessage, []any{seq}, func(r row) error {
+		if err := m.scan(r); err != nil {
+			return err
+		}
+		return errStop
+	})
+	switch err {
+	case errStop:
+		return m, nil
+	case nil:
+		return nil, ErrNotFound
 	}
-	var err error
-	m.Recipients, err = parseRecipients(recipients)
-	return m, err
+	return nil, err
 }
 
-// MessagesBySeq calls fn with each of the messages in the order of seqs;
-// those that are no longer there are left out.
+// MessagesBySeq calls fn with each of the messages in ascending order of seq;
+// those that are no longer there are left out. It is meant for pages of up to
+// 64. fn may keep the message, but must not call MessagesBySeq.
 func (rx *Rx) MessagesBySeq(seqs []int64, fn func(*Message) error) error {
-	for _, seq := range seqs {
-		m, err := rx.messageBySeq(seq)
-		if err == ErrNotFound {
-			continue
-		}
-		if err != nil {
+	return rx.each(selectMessages, []any{jsonList(seqs)}, func(r row) error {
+		m := new(Message)
+		if err := m.scan(r); err != nil {
 			return err
 		}
-		if err := fn(m); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(m)
+	})
 }
 
-func (m *Message) columns(recipients *[]byte) []any {
-	return []any{&m.Seq, &m.ID, &m.Sender, &m.SenderMember, &m.SenderName, &m.Target, &m.Priority, &m.Subtype, &m.ReplyTo, &m.ClientID,
-		&m.Digest, &m.Receipt, &m.Created, &m.Expires, recipients, &m.Nonce, &m.Ciphertext}
+func (m *Message) scan(r row) error {
+	var recipients []byte
+	err := r.scan(&m.Seq, &m.ID, &m.Sender, &m.SenderMember, &m.SenderName, &m.Target, &m.Priority, &m.Subtype, &m.ReplyTo, &m.ClientID,
+		&m.Digest, &m.Receipt, &m.Created, &m.Expires, &recipients, &m.Nonce, &m.Ciphertext)
+	if err != nil {
+		return err
+	}
+	m.Recipients, err = parseRecipients(recipients)
+	return err
 }
 
 func appendRecipients(b []byte, recipients []int64) []byte {

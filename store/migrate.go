@@ -65,7 +65,7 @@ func openFile(ctx context.Context, name string) (*conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, err := dial(dsn(name, writerParams))
+	c, err := dial(dsn(name, writerPragmas))
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", name, err)
 	}
@@ -101,7 +101,7 @@ func check(name string, newest int) error {
 	if info.Size() == 0 {
 		return nil
 	}
-	c, err := dial(dsn(name, nil, "mode=ro"))
+	c, err := dial(dsn(name, lookPragmas))
 	if err != nil {
 		return unsound(name, err)
 	}

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"errors"
+	"time"
+)
+
+const (
+	selectWalk        = `SELECT position FROM walk WHERE name = ?`
+	upsertWalk        = `INSERT OR REPLACE INTO walk (name, position) VALUES (?, ?)`
+	selectOldMessages = `SELECT seq, expires, created, recipients FROM message WHERE seq > ? ORDER BY seq LIMIT ?`
+	selectState       = `SELECT state FROM delivery WHERE recipient = ? AND seq = ?`
+)
+
+// An oldMessage is what the sweeps need of a message.
+type oldMessage struct {
+	seq              int64
+	expires, created time.Time
+	recipients       []int64
+}
+
+func (rx *Rx) oldMessages(after int64, limit int) ([]oldMessage, error) {
+	var all []oldMessage
+	err := rx.each(selectOldMessages, []any{after, limit}, func(r row) error {
+		var m oldMessage
+		var recipients []byte
+		err := r.scan(&m.seq, &m.expires, &m.created, &recipients)
+		if err == nil {
+			m.recipients, err = parseRecipients(recipients)
+		}
+		all = append(all, m)
+		return err
+	})
+	return all, err
+}
+
+func (rx *Rx) walk(name string) (position int64, err error) {
+	err = rx.one(selectWalk, []any{name}, &position)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	return position, err
+}
