@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	selectMovable  = `SELECT seq FROM delivery WHERE recipient = ?1 AND seq >= (SELECT low_seq FROM address WHERE id = ?1) AND state < 2 ORDER BY seq`
+	selectMovable  = `SELECT seq FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2 ORDER BY seq`
 	updateMove     = `UPDATE OR IGNORE delivery SET recipient = ?1, state = 0, delivered = NULL WHERE recipient = ?2 AND seq = ?3`
 	deleteDelivery = `DELETE FROM delivery WHERE recipient = ? AND seq = ?`
 	upsertMoved    = `INSERT OR REPLACE INTO moved (seq, origin, heir, at) VALUES (?, ?, ?, ?)`
