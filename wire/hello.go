@@ -94,7 +94,7 @@ type RestoredStats struct {
 // every session of the member.
 type LeaveMesh struct{}
 
-// Drained tells a connection that asked for Drain that the mail which waited
+// Drained tells a connection with Hello.Drain that the mail which waited
 // for its address when it came has been pushed. It comes once, after the last
 // such push.
 type Drained struct {

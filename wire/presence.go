@@ -7,7 +7,8 @@ type SetStatus struct {
 	Source Source `json:"source,omitempty"`
 }
 
-// SetSummary says in a line what the session is about; at most MaxSummary.
+// SetSummary says in a line what the session is about, in at most
+// MaxSummary characters.
 type SetSummary struct {
 	Summary string `json:"summary"`
 }
