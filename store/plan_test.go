@@ -1,0 +1,119 @@
+package store
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Tables that must never be walked from end to end, except by the queries
+// named here, each for its reason.
+var maySort = map[string]string{
+	"selectMembers":      "lists all members",
+	"selectInvites":      "lists all invites",
+	"selectLastSeq":      "min/max of the rowid is one step",
+	"selectDepth":        "once, at Open, over the addresses",
+	"selectSent":         "once, at Open, newest first with a limit",
+	"selectMesh":         "one row",
+	"updateArchived":     "one row",
+	"updateSelfEditable": "one row",
+}
+
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|a|d|o|n)\b`)
+
+// Every statement of the package is prepared, and its plan must go by a key.
+func TestNoStatementScansATable(t *testing.T) {
+	queries := statements(t)
+	if len(queries) < 50 {
+		t.Fatal("found only", len(queries), "statements")
+	}
+	db := open(t)
+	mustWrite(t, db, func(tx *Tx) error {
+		for _, name := range slices.Sorted(maps.Keys(queries)) {
+			if maySort[name] != "" {
+				continue
+			}
+			query := queries[name]
+			args := make([]any, parameters(query))
+			err := tx.each("EXPLAIN QUERY PLAN "+query, args, func(r row) error {
+				detail, _ := r[3].(string)
+				if scans.MatchString(detail) {
+					t.Errorf("%s: %s\n\t%s", name, detail, query)
+				}
+				if strings.Contains(detail, "TEMP B-TREE") {
+					t.Errorf("%s sorts: %s\n\t%s", name, detail, query)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// parameters counts the parameters of a query, of the form ? or ?1.
+func parameters(query string) int {
+	numbered := regexp.MustCompile(`\?[1-9]`).FindAllString(query, -1)
+	if len(numbered) == 0 {
+		return strings.Count(query, "?")
+	}
+	return int(slices.Max(numbered)[1] - '0')
+}
+
+// statements returns the constants of the package that hold SQL.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := make(map[string]ast.Expr)
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			g, ok := decl.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, spec := range g.Specs {
+				if v := spec.(*ast.ValueSpec); len(v.Values) == 1 {
+					texts[v.Names[0].Name] = v.Values[0]
+				}
+			}
+		}
+	}
+	queries := make(map[string]string)
+	for name := range texts {
+		if q := text(texts, texts[name]); regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE) `).MatchString(q) {
+			queries[name] = q
+		}
+	}
+	return queries
+}
+
+// text evaluates a constant made of strings.
+func text(texts map[string]ast.Expr, e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return strings.Trim(e.Value, "`\"")
+	case *ast.BinaryExpr:
+		return text(texts, e.X) + text(texts, e.Y)
+	case *ast.Ident:
+		return text(texts, texts[e.Name])
+	}
+	return ""
+}
