@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,11 @@ func TestMain(m *testing.M) {
 // id of each once it is acknowledged.
 func writeForEver(path string) error {
 	ctx, out := context.Background(), os.Stdout
+	lock, err := LockDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	db, err := Open(ctx, path, Options{})
 	if err != nil {
 		return err
@@ -50,7 +56,8 @@ func writeForEver(path string) error {
 	}
 }
 
-// Whatever was acknowledged before a kill -9 is there after it, whole.
+// Whatever was acknowledged before a kill -9 is there after it, whole, and the
+// lock of the directory is gone with its holder.
 func TestKill9(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mesh.db")
 	acked := make(map[int64]string)
@@ -60,6 +67,10 @@ func TestKill9(t *testing.T) {
 				t.Fatalf("seq %d was given out twice", seq)
 			}
 			acked[seq] = id
+		}
+		lock, err := LockDir(filepath.Dir(path))
+		if err != nil {
+			t.Fatal("the lock outlived its process:", err)
 		}
 		db := openAt(t, path)
 		mustRead(t, db, func(rx *Rx) error {
@@ -81,7 +92,7 @@ func TestKill9(t *testing.T) {
 			}
 			return nil
 		})
-		if err := db.Close(); err != nil {
+		if err := errors.Join(db.Close(), lock.Unlock()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,6 +127,10 @@ func killAfter(t *testing.T, path string, n int) map[int64]string {
 		}
 		acked[number] = id
 		if len(acked) == n {
+			_, err := LockDir(filepath.Dir(path))
+			if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), strconv.Itoa(child.Process.Pid)) {
+				t.Error("locked twice:", err)
+			}
 			child.Process.Kill()
 		}
 	}

@@ -36,7 +36,8 @@ type DB struct {
 	closed chan struct{} // closed when Close has finished
 	err    error         // result of Close, valid once closed is closed
 
-	depth atomic.Int64 // deliveries neither done nor expired
+	depth   atomic.Int64 // deliveries neither done nor expired
+	failing atomic.Bool  // the newest batch could not be committed
 
 	// Owned by the writer's goroutine once it runs.
 	seq  int64 // the newest given out
@@ -45,8 +46,8 @@ type DB struct {
 
 // Open opens the file at path, makes it if need be, and brings its tables up
 // to date. It refuses, and does not touch, a file that a newer version wrote
-// (ErrNewer) and one that is damaged or no mesh at all (ErrCorrupt). ctx
-// bounds the opening only.
+// (ErrNewer) and one that is damaged or no mesh at all (ErrCorrupt), for which
+// it reads the whole file once. ctx bounds the opening only.
 func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -7,7 +7,7 @@ const (
 	insertEach      = `INSERT INTO delivery (recipient, seq, priority) SELECT value, ?, ? FROM json_each(?)`
 	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2 ORDER BY seq`
 	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2`
-	selectDepth     = `SELECT count(*) FROM address a JOIN delivery d ON d.recipient = a.id AND d.seq >= a.low_seq WHERE d.state < 2`
+	selectDepth     = `SELECT count(*) FROM address a CROSS JOIN delivery d ON d.recipient = a.id AND d.seq >= a.low_seq WHERE d.state < 2`
 	updatePushed    = `UPDATE delivery SET attempts = attempts + 1, pushed = ? WHERE recipient = ? AND seq = ? AND state = 0`
 	updateDelivered = `UPDATE delivery SET state = 1, pushed = coalesce(?1, pushed), delivered = ?2 WHERE recipient = ?3 AND seq = ?4 AND state = 0`
 	updateDone      = `UPDATE delivery SET state = 2, pushed = coalesce(?1, pushed), delivered = coalesce(delivered, ?2) WHERE recipient = ?3 AND seq = ?4 AND state < 2`

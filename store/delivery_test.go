@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -312,6 +313,26 @@ func TestAPageHasTheBodiesThatAreThere(t *testing.T) {
 	err := db.Read(t.Context(), func(rx *Rx) error { return rx.MessagesBySeq(seqs, func(*Message) error { return ErrLimit }) })
 	if !errors.Is(err, ErrLimit) {
 		t.Error(err)
+	}
+}
+
+// Every field comes back as it was, and opaque text whatever is in it.
+func TestAMessageComesBackAsItWas(t *testing.T) {
+	db := open(t)
+	m := &Message{
+		Sender: 1, SenderMember: "sm", SenderName: "sn", Target: "@g", Priority: PriorityLow, Subtype: "reminder", ReplyTo: "r", ClientID: "c",
+		Digest: [32]byte{1, 2, 3}, Receipt: 3, Created: epoch, Expires: epoch.Add(time.Hour), Nonce: "a\x00b\xff", Ciphertext: strings.Repeat("\x00é\xfe", 9000),
+	}
+	for _, recipients := range [][]int64{{5}, {1, 2, 300, 1 << 40}, {}} {
+		mustWrite(t, db, func(tx *Tx) error { return tx.AddMessage(m, recipients) })
+		mustRead(t, db, func(rx *Rx) error {
+			got, err := rx.Message(m.ID)
+			if err == nil && len(recipients) == 0 {
+				got.Recipients = recipients
+			}
+			equal(t, got, m)
+			return err
+		})
 	}
 }
 

@@ -214,6 +214,10 @@ func TestSession(t *testing.T) {
 	if err == nil {
 		t.Error("saved a session without an address")
 	}
+	err = db.Write(t.Context(), func(tx *Tx) error { odd := *first; odd.Profile = json.RawMessage("{"); return tx.SaveSession(&odd) })
+	if err == nil {
+		t.Error("saved a profile that cannot be read again")
+	}
 }
 
 func TestSweepTakesOnlyWhatNobodyNeeds(t *testing.T) {

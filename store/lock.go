@@ -26,10 +26,13 @@ type lockNote struct {
 	Address string    `json:"address,omitempty"`
 }
 
-// LockDir locks the data directory dir, which must exist, by <dir>/lock. If
-// another process, or another DirLock of this one, holds it the error wraps
-// ErrConflict and says who and since when.
+// LockDir locks the data directory dir, which it makes (0700) if need be, by
+// <dir>/lock. If another process, or another DirLock of this one, holds it the
+// error wraps ErrConflict and says who and since when.
 func LockDir(dir string) (*DirLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: lock: %w", err)
+	}
 	name := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

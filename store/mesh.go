@@ -9,6 +9,7 @@ const (
 	insertMesh         = `INSERT INTO mesh (one, id, slug, name, owner, self_editable, message_ttl, created) VALUES (1, ?, ?, ?, ?, ?, ?, ?)`
 	selectMesh         = `SELECT id, slug, name, owner, self_editable, message_ttl, created, archived FROM mesh`
 	updateSelfEditable = `UPDATE mesh SET self_editable = ?`
+	updateMessageTTL   = `UPDATE mesh SET message_ttl = ?`
 	updateArchived     = `UPDATE mesh SET archived = coalesce(archived, ?)`
 )
 
@@ -71,6 +72,12 @@ func (tx *Tx) SetSelfEditable(s SelfEditable) error {
 		return err
 	}
 	return tx.change("mesh", updateSelfEditable, text)
+}
+
+// SetMessageTTL says how long messages accepted from now on wait for their
+// recipients, in whole milliseconds.
+func (tx *Tx) SetMessageTTL(ttl time.Duration) error {
+	return tx.change("mesh", updateMessageTTL, ttl.Milliseconds())
 }
 
 // Archive closes the mesh to everybody from at on; an earlier time stays.

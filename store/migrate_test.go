@@ -42,6 +42,25 @@ func TestAFileThatIsNoMeshIsRefusedAndLeftAlone(t *testing.T) {
 			sound(t, path)
 			script(t, path, "PRAGMA user_version = 999")
 		}, ErrNewer, []string{"999", fmt.Sprint("up to ", len(mustKnow(t))), "update claudemesh"}},
+		{"newer, killed before its log was merged", func(t *testing.T, path string) {
+			other := filepath.Join(t.TempDir(), "mesh.db")
+			sound(t, other)
+			c, err := dial(dsn(other, writerPragmas))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			if err := c.script("PRAGMA user_version = 999"); err != nil {
+				t.Fatal(err)
+			}
+			for _, end := range []string{"", "-wal"} {
+				b, err := os.ReadFile(other + end)
+				if err != nil {
+					t.Fatal(err)
+				}
+				os.WriteFile(path+end, b, 0o600)
+			}
+		}, ErrNewer, []string{"999"}},
 		{"not SQLite", func(t *testing.T, path string) {
 			os.WriteFile(path, bytes.Repeat([]byte("hello "), 1000), 0o600)
 		}, ErrCorrupt, []string{"left as it is", "backup"}},
@@ -76,6 +95,7 @@ func TestAFileThatIsNoMeshIsRefusedAndLeftAlone(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mesh.db")
 			test.make(t, path)
 			before, _ := os.ReadFile(path)
+			log, _ := os.ReadFile(path + "-wal")
 			db, err := Open(t.Context(), path, Options{})
 			if err == nil {
 				db.Close()
@@ -90,6 +110,9 @@ func TestAFileThatIsNoMeshIsRefusedAndLeftAlone(t *testing.T) {
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file was changed")
+			}
+			if after, _ := os.ReadFile(path + "-wal"); !bytes.Equal(log, after) {
+				t.Error("its log was changed")
 			}
 		})
 	}

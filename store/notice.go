@@ -25,7 +25,11 @@ type Notice struct {
 // AddNotice stores n and sets its ID. A recipient has at most 1000 notices;
 // beyond that the oldest are dropped, and AddNotice returns how many.
 func (tx *Tx) AddNotice(n *Notice) (dropped int, err error) {
-	if n.ID, err = tx.insert(insertNotice, n.Recipient, n.Kind, string(n.Body), n.Created); err != nil {
+	body, err := rawText(n.Body)
+	if err != nil {
+		return 0, err
+	}
+	if n.ID, err = tx.insert(insertNotice, n.Recipient, n.Kind, body, n.Created); err != nil {
 		return 0, err
 	}
 	gone, err := tx.exec(trimNotices, n.Recipient, maxNotices)

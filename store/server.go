@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -20,6 +21,9 @@ type Server struct {
 	Key        [32]byte // seed of the Ed25519 key that the broker proves itself with
 	AdminToken string   // b64url of 32 random bytes
 }
+
+// maxServerFile bounds server.json, which has some 150 bytes.
+const maxServerFile = 4096
 
 // serverFile is the shape of server.json.
 type serverFile struct {
@@ -36,8 +40,9 @@ func (s Server) LogValue() slog.Value { return slog.StringValue("server(secret)"
 // MarshalJSON encodes nothing secret.
 func (s Server) MarshalJSON() ([]byte, error) { return []byte(`"server(secret)"`), nil }
 
-// OpenServer reads <dir>/server.json, or makes dir (0700) and it. It refuses
-// a file that others than its owner can read or write.
+// OpenServer reads <dir>/server.json, or makes it with new secrets. It refuses
+// a file that others than its owner can read or write. The caller has locked
+// dir with [LockDir].
 func OpenServer(dir string) (*Server, error) {
 	name := filepath.Join(dir, "server.json")
 	s, err := readServer(name)
@@ -76,7 +81,7 @@ func readServer(name string) (*Server, error) {
 		return nil, fmt.Errorf("store: %s holds secrets and others may access it (mode %#o): run chmod 600 %s", name, info.Mode().Perm(), name)
 	}
 	var text serverFile
-	if err := json.NewDecoder(f).Decode(&text); err != nil {
+	if err := json.NewDecoder(io.LimitReader(f, maxServerFile)).Decode(&text); err != nil {
 		return nil, fmt.Errorf("store: %s: %w: restore it from a backup, or remove it to start with a new identity", name, err)
 	}
 	s := &Server{AdminToken: text.AdminToken}

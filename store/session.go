@@ -57,7 +57,11 @@ func (tx *Tx) SaveSession(s *Session) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(upsertSession, s.Address, s.MemberID, s.HostSession, s.DisplayName, groups, null(string(s.Profile)), s.Visible, null(s.Summary),
+	profile, err := rawText(s.Profile)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.exec(upsertSession, s.Address, s.MemberID, s.HostSession, s.DisplayName, groups, null(profile), s.Visible, null(s.Summary),
 		s.Stats.MessagesIn, s.Stats.MessagesOut, s.Stats.ToolCalls, s.Stats.Errors, null(s.Role), s.Cwd, null(s.Hostname), s.PID,
 		null(s.PeerType), null(s.Channel), null(s.Model), s.Online, s.Connected, s.LastSeen); err != nil {
 		return err

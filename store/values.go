@@ -117,6 +117,15 @@ func toJSON(v any) (string, error) {
 	return string(b), nil
 }
 
+// rawText is raw as the text of a column. What is no JSON is refused here,
+// for nobody could read the row again.
+func rawText(raw json.RawMessage) (string, error) {
+	if len(raw) > 0 && !json.Valid(raw) {
+		return "", fmt.Errorf("store: not JSON: %.40q", []byte(raw))
+	}
+	return string(raw), nil
+}
+
 // jsonList is a list of numbers as the argument of json_each.
 func jsonList(list []int64) string {
 	b := append(make([]byte, 0, 8*len(list)+2), '[')

@@ -18,7 +18,8 @@ type Tx struct {
 
 // AfterCommit has fn called once the transaction is on disk, and not at all
 // if the write fails. Such calls are made on the writer's goroutine in the
-// order of the commits, so fn must neither wait nor call Write.
+// order of the commits, so fn must not wait, nor call Write or Enqueue: with a
+// full queue that would be a wait for itself.
 func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 
 // Write calls fn in the next transaction and returns when it is on disk. An
@@ -42,7 +43,7 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 // queue is full. If it returns an error (ErrClosed, or that of ctx) neither
 // function is ever called. Otherwise done is called exactly once, on the
 // writer's goroutine, after the commit or the failure, after the AfterCommit
-// hooks of this write, in commit order; it must neither wait nor call Write.
+// hooks of this write, in commit order; what holds for these holds for it.
 // If ctx has ended when the write's turn comes fn is not called and done gets
 // the error of ctx. Writes of one goroutine run in the order they were put in.
 func (db *DB) Enqueue(ctx context.Context, fn func(*Tx) error, done func(error)) error {
@@ -80,6 +81,7 @@ func (db *DB) write(c *conn) {
 	for first := range db.writes {
 		batch = db.gather(append(batch[:0], first))
 		err := db.commit(c, batch)
+		db.failing.Store(err != nil)
 		for _, w := range batch {
 			db.finish(w, err)
 		}
