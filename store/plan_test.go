@@ -21,11 +21,13 @@ var mayScan = map[string]string{
 	"selectDepth":        "once, at Open, over the addresses",
 	"selectSent":         "once, at Open, newest first with a limit",
 	"selectMesh":         "one row",
+	"selectGoneSessions": "periodic, over the saved sessions, which are swept",
+	"updateMessageTTL":   "one row",
 	"updateArchived":     "one row",
 	"updateSelfEditable": "one row",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|a|d|o|n)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|a|d|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {
