@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// A mark is deliveries of one mailbox that have come a step further.
+type mark struct {
+	box    *mailbox
+	seqs   []int64
+	pushed time.Time
+}
+
+// clientAck notes what a peer says of the messages it was pushed. Like send it does
+// not hold the reader.
+func (m *mesh) clientAck(c *call, req wire.ClientAck) error {
+	switch {
+	case len(req.MessageIDs) > wire.MaxAckIDs:
+		return wire.Errorf(wire.BadRequest, "messageIds has more than %d ids", wire.MaxAckIDs)
+	case req.State != wire.StateDelivered && req.State != wire.StateSeen:
+		return wire.Errorf(wire.BadRequest, "state must be delivered or seen")
+	}
+	marks := m.marksOf(c.session, req.MessageIDs)
+	answer := func(err error) {
+		switch {
+		case err != nil:
+			c.fail(c.head, nil, c.srv.report(c.head, err))
+		case c.head.ReqID != "":
+			c.acknowledge(&wire.Ack{ID: c.head.ReqID})
+		}
+	}
+	if len(marks) == 0 {
+		answer(nil)
+		return nil
+	}
+	return m.mark(c.session, marks, req.State, answer)
+}
+
+// marksOf finds the deliveries of s that ids name. Ids of others, and of
+// deliveries that are over, are left out.
+func (m *mesh) marksOf(s *session, ids []string) []mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var marks []mark
+	for _, b := range s.boxes() {
+		for _, id := range ids {
+			if seq, ok := store.MessageSeq(id); ok {
+				if it := b.find(seq); it != nil {
+					marks = addMark(marks, b, it)
+				}
+			}
+		}
+	}
+	return marks
+}
+
+// addMark adds it to the mark of what was pushed with it.
+func addMark(marks []mark, b *mailbox, it *item) []mark {
+	for i := range marks {
+		if k := &marks[i]; k.box == b && k.pushed.Equal(it.pushed) {
+			k.seqs = append(k.seqs, it.seq)
+			return marks
+		}
+	}
+	return append(marks, mark{b, []int64{it.seq}, it.pushed})
+}
+
+// mark stores that deliveries of s have come to st, then tells the senders
+// who asked. done is called with the result, on the writer's goroutine.
+func (m *mesh) mark(s *session, marks []mark, st wire.DeliveryState, done func(error)) error {
+	return m.db.Enqueue(context.Background(), func(tx *store.Tx) error {
+		now := time.Now()
+		for _, k := range marks {
+			news, err := m.markOne(tx, k, st, now)
+			if err != nil {
+				return err
+			}
+			if err := m.addReceipts(tx, s, news, st, now); err != nil {
+				return err
+			}
+		}
+		tx.AfterCommit(func() { m.marked(s, marks, st) })
+		return nil
+	}, done)
+}
+
+// taken is the state of what was written to a peer that acknowledges nothing:
+// all that will ever be known.
+const taken wire.DeliveryState = "taken"
+
+func (m *mesh) markOne(tx *store.Tx, k mark, st wire.DeliveryState, now time.Time) ([]int64, error) {
+	if st == wire.StateSeen {
+		return tx.MarkSeen(k.box.addr, k.seqs, now)
+	}
+	return tx.MarkDelivered(k.box.addr, k.seqs, k.pushed, now, st == taken)
+}
+
+// marked brings the mailboxes up to date and goes on with what waits.
+func (m *mesh) marked(s *session, marks []mark, st wire.DeliveryState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	here := m.sessions[s.addr] == s || m.transients[s]
+	for _, k := range marks {
+		if st != wire.StateDelivered {
+			k.box.remove(k.seqs)
+			continue
+		}
+		for _, seq := range k.seqs {
+			if it := k.box.find(seq); it != nil && here {
+				it.deliver(s)
+			}
+		}
+	}
+	if s.conn != nil && s.inflight == 0 {
+		s.behind = s.behind || s.hello.Drain && !s.drained
+	}
+	m.pump(s)
+}
+
+// written takes note of durable frames that the socket took. A peer that
+// acknowledges nothing has them delivered by that.
+func (m *mesh) written(c *conn, frames []frame) {
+	s := c.session
+	old := s.hello.Proto < wire.Proto
+	var marks []mark
+	var notices []int64
+	for i := range frames {
+		switch f := &frames[i]; {
+		case f.notice != 0:
+			notices = append(notices, f.notice)
+		case f.item != nil && old:
+			marks = addMark(marks, f.box, f.item)
+		}
+	}
+	if len(notices) > 0 {
+		m.dropNotices(notices)
+	}
+	if len(marks) > 0 {
+		m.logFailed("note deliveries", m.mark(s, marks, taken, func(err error) { m.logFailed("note deliveries", err) }))
+		return
+	}
+	m.mu.Lock()
+	m.pump(s) // the outbox has room again
+	m.mu.Unlock()
+}
+
+// logFailed logs an error that has nobody else to go to.
+func (m *mesh) logFailed(what string, err error) {
+	if err != nil {
+		m.log.Error(what, "err", err)
+	}
+}

@@ -1,0 +1,93 @@
+package broker
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"claudemesh/seal"
+	"claudemesh/wire"
+)
+
+// A caller is who signed an HTTP request: a member, or the owner of the mesh.
+type caller struct {
+	key    string
+	member *member // nil for an owner who is no member
+	owner  bool
+	admin  bool // owner, or a member with the permission
+	path   func(string) string
+}
+
+// signed makes a handler of a function that serves a proven caller in the
+// mesh that the path names. This is the one place where HTTP learns who calls.
+func signed[Res any](srv *Server, fn func(*mesh, *caller, []byte) (Res, error)) http.HandlerFunc {
+	return api(func(r *http.Request, body []byte) (Res, error) {
+		var none Res
+		key, err := srv.signer(r, body)
+		if err != nil {
+			return none, err
+		}
+		m := srv.meshByID(r.PathValue("mesh"))
+		if m == nil {
+			return none, notACaller
+		}
+		c, err := m.caller(key)
+		if err != nil {
+			return none, err
+		}
+		c.path = r.PathValue
+		return fn(m, c, body)
+	})
+}
+
+// notACaller is the same for a mesh that is not there and a key that is not
+// in it, so that nobody learns which meshes there are.
+var notACaller = wire.Errorf(wire.Unauthorized, "the key that signed this is no member of the mesh")
+
+// signer returns the key that signed r, lower case. A signature is good once.
+func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
+	pubkey, signature := r.Header.Get(wire.HeaderPubkey), r.Header.Get(wire.HeaderSignature)
+	if pubkey == "" || signature == "" {
+		return "", wire.Errorf(wire.Unauthorized, "sign the request: headers %s, %s and %s", wire.HeaderPubkey, wire.HeaderTimestamp, wire.HeaderSignature)
+	}
+	at, err := strconv.ParseInt(r.Header.Get(wire.HeaderTimestamp), 10, 64)
+	if err != nil || !wire.Millis(at).Within(wire.MaxSkew, time.Now()) {
+		return "", wire.Errorf(wire.TimestampSkew, "%s must be within a minute of %d", wire.HeaderTimestamp, time.Now().UnixMilli())
+	}
+	key, err := seal.ParsePublicKey(pubkey)
+	if err != nil {
+		return "", wire.Errorf(wire.Unauthorized, "%s must be 64 hex digits", wire.HeaderPubkey)
+	}
+	text, err := seal.HTTPText(r.Method, r.URL.EscapedPath(), pubkey, at, sha256.Sum256(body))
+	if err != nil || !key.Verify(text, signature) {
+		return "", wire.Errorf(wire.BadSignature, "the signature does not fit the request")
+	}
+	if r.Method != http.MethodGet {
+		if err := srv.replays.request(strings.ToLower(signature)); err != nil {
+			return "", err
+		}
+	}
+	return key.String(), nil
+}
+
+// caller returns what the holder of key is in the mesh.
+func (m *mesh) caller(key string) (*caller, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &caller{key: key, member: m.byKey[key], owner: key == m.info.Owner}
+	if c.member == nil && !c.owner {
+		return nil, notACaller
+	}
+	c.admin = c.owner || c.member.permission == wire.Admin
+	return c, nil
+}
+
+// needAdmin refuses callers who are not.
+func (c *caller) needAdmin(what string) error {
+	if c.admin {
+		return nil
+	}
+	return wire.Errorf(wire.Forbidden, "only an admin or the owner may %s", what)
+}

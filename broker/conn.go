@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"claudemesh/wire"
+)
+
+// A conn is one WebSocket. Two goroutines serve it: the reader, which handles
+// one frame after the other, and a writer that lives while there is something
+// to write.
+type conn struct {
+	// Static.
+	srv    *Server
+	ws     *websocket.Conn
+	socket *corkedConn
+	addr   netip.Addr
+
+	out     outbox
+	wg      sync.WaitGroup // the writer
+	alive   atomic.Int64   // Unix nanoseconds of the last sign of life
+	closing atomic.Bool    // the broker has decided to close it
+	over    atomic.Bool    // it has ended
+
+	pinged time.Time // by the clock, which owns it
+
+	// Owned by the reader.
+	limiter *rate.Limiter
+	badRun  int // malformed frames in a row
+
+	// Set by hello before the first answer, constant from then on.
+	mesh    *mesh
+	session *session
+}
+
+// readBuffers are the buffers that frames are read into.
+var readBuffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 2<<10)) }}
+
+const (
+	keepReadBuffer = 64 << 10 // a larger buffer is not kept in the pool
+	maxBadRun      = 10       // malformed frames in a row that end a connection
+)
+
+// errClosing ends the reader of a connection that the broker closes.
+var errClosing = errors.New("closing")
+
+func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Addr) *conn {
+	c := &conn{srv: srv, ws: ws, socket: socket, addr: addr}
+	c.limiter = rate.NewLimiter(rate.Limit(srv.cfg.Rate), srv.cfg.Burst)
+	c.alive.Store(time.Now().UnixNano())
+	c.out = outbox{
+		maxBytes:  srv.cfg.QueueBytes,
+		maxFrames: srv.cfg.QueueFrames,
+		start:     func() { c.wg.Go(c.writeLoop) },
+		drop:      func(n int) { srv.metrics.dropped(dropSlow, n) },
+		overflow:  func() { c.close(wire.CloseSlow, "slow consumer") },
+	}
+	return c
+}
+
+// serve reads frames until the connection ends.
+func (c *conn) serve() {
+	defer c.over.Store(true)
+	deadline := time.AfterFunc(wire.HelloDeadline, func() {
+		c.close(wire.CloseRefused, "no hello within "+wire.HelloDeadline.String())
+	})
+	err := c.readLoop(deadline)
+	deadline.Stop()
+	if c.closing.Load() {
+		c.wg.Wait() // the writer says why, then closes
+	}
+	c.out.close()
+	c.ws.CloseNow()
+	c.wg.Wait()
+	if c.session != nil {
+		c.mesh.disconnected(c, c.left(err))
+	}
+}
+
+// left reports whether the peer closed the connection on purpose.
+func (c *conn) left(err error) bool {
+	switch websocket.CloseStatus(err) {
+	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
+		return !c.closing.Load()
+	}
+	return false
+}
+
+func (c *conn) readLoop(deadline *time.Timer) error {
+	for {
+		_, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		if err := c.readFrame(r); err != nil {
+			return err
+		}
+		if c.session != nil {
+			deadline.Stop()
+		}
+	}
+}
+
+// readFrame reads one frame into a buffer of the pool and serves it. No buffer
+// is held while a connection is idle.
+func (c *conn) readFrame(r io.Reader) error {
+	buf := readBuffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= keepReadBuffer {
+			readBuffers.Put(buf)
+		}
+	}()
+	buf.Reset()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return err
+	}
+	c.alive.Store(time.Now().UnixNano())
+	return c.handle(buf.Bytes())
+}
+
+// handle serves one frame. An error ends the connection.
+func (c *conn) handle(p []byte) error {
+	if c.closing.Load() {
+		return errClosing
+	}
+	h, err := wire.Peek(p)
+	if err != nil && h.Type == "" {
+		return c.malformed(err)
+	}
+	c.badRun = 0
+	switch {
+	case err != nil:
+		c.reply("", asError(err))
+	case c.session == nil:
+		return c.beforeHello(h, p)
+	case !c.limiter.Allow():
+		c.srv.metrics.rejectedFrame(wire.RateLimited)
+		c.fail(h, p, wire.Errorf(wire.RateLimited, "more than %g frames a second: wait a moment and repeat this one", c.srv.cfg.Rate))
+	case len(p) > c.srv.cfg.MaxFrame && !large[h.Type]:
+		c.srv.metrics.rejectedFrame(wire.TooLarge)
+		c.close(wire.CloseTooBig, "frame too big")
+		return errClosing
+	default:
+		c.dispatch(h, p)
+	}
+	return nil
+}
+
+// malformed answers what is no frame; too many in a row end the connection.
+func (c *conn) malformed(err error) error {
+	c.srv.metrics.rejectedFrame(wire.Malformed)
+	c.badRun++
+	c.reply("", asError(err))
+	if c.badRun < maxBadRun {
+		return nil
+	}
+	c.close(wire.CloseRefused, string(wire.Malformed))
+	return errClosing
+}
+
+// fail answers the frame p with an error, which names the id of a send.
+func (c *conn) fail(h wire.Head, p []byte, err error) {
+	e := asError(err)
+	if h.Type == (wire.Send{}).FrameType() && e.ID == "" {
+		e = &wire.Error{Code: e.Code, Message: e.Message, ID: sendID(p), Candidates: e.Candidates}
+	}
+	c.reply(h.ReqID, e)
+}
+
+// reply queues an answer.
+func (c *conn) reply(reqID string, f wire.Frame) {
+	data, err := wire.Append(nil, reqID, f)
+	if err != nil {
+		c.srv.log.Error("encode answer", "type", f.FrameType(), "err", err)
+		return
+	}
+	c.out.push(frame{kind: answer, data: data})
+}
+
+// close closes the connection after what is queued has been written. It never waits.
+func (c *conn) close(code websocket.StatusCode, reason string) {
+	if c.closing.CompareAndSwap(false, true) {
+		c.out.finish(code, reason)
+	}
+}

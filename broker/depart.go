@@ -1,0 +1,162 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// disconnected notes that the connection of a session has ended, with left on
+// purpose. Its leases go back at once; its presence ends now if it left, and
+// with the grace if not.
+func (m *mesh) disconnected(c *conn, left bool) {
+	m.mu.Lock()
+	s := c.session
+	m.srv.metrics.active.Dec()
+	if s.hello.Transient {
+		delete(m.transients, s)
+	} else {
+		m.slots--
+	}
+	m.unlease(s)
+	current := s.conn == c
+	s.conn = nil
+	s.goneAt = time.Now()
+	shutting := m.closed || m.srv.stopping.Load()
+	m.mu.Unlock()
+	switch {
+	case !current || s.hello.Transient:
+	case left && !shutting:
+		m.end(s)
+	default:
+		m.save(s)
+	}
+}
+
+// unlease makes what s has leased, and, of a transient session, what was
+// delivered to it, wait again. It is called with m.mu held.
+func (m *mesh) unlease(s *session) {
+	for _, b := range s.boxes() {
+		freed := false
+		for _, it := range b.items {
+			if it.holder == s && (it.state == leased || s.hello.Transient) {
+				it.release()
+				freed = true
+			}
+		}
+		if freed {
+			m.offer(b)
+		}
+	}
+}
+
+// offer has the sessions that drain b look at it again. It is called with m.mu held.
+func (m *mesh) offer(b *mailbox) {
+	for _, s := range m.drainers(b) {
+		s.behind = true
+		m.pump(s)
+	}
+}
+
+// drainers returns the connected sessions that drain b. It is called with m.mu held.
+func (m *mesh) drainers(b *mailbox) []*session {
+	var all []*session
+	if s := m.sessions[b.addr]; s != nil && s.takesMail() {
+		all = append(all, s)
+	}
+	if mb := m.byAddr[b.addr]; mb != nil {
+		for _, s := range mb.live {
+			if s.takesMail() {
+				all = append(all, s)
+			}
+		}
+	}
+	for s := range m.transients {
+		if s.takesMail() && (s.own == b || s.shared == b) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// save writes the state of a session that may come back.
+func (m *mesh) save(s *session) {
+	m.mu.Lock()
+	row := s.row(true)
+	m.mu.Unlock()
+	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+		if err := tx.SaveSession(row); err != nil {
+			return err
+		}
+		return tx.SeenMember(s.member.id, row.LastSeen)
+	})
+	if err != nil {
+		m.log.Error("save session", "session", s.presence, "err", err)
+	}
+}
+
+// end ends a presence whose connection is gone: its state is saved, then the
+// others are told. A return that was quicker keeps it.
+func (m *mesh) end(s *session) {
+	m.mu.Lock()
+	row := s.row(false)
+	m.mu.Unlock()
+	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+		m.mu.Lock()
+		gone := m.sessions[s.addr] == s && s.conn == nil
+		m.mu.Unlock()
+		if !gone {
+			return nil
+		}
+		if err := tx.SaveSession(row); err != nil {
+			return err
+		}
+		if err := tx.SeenMember(s.member.id, row.LastSeen); err != nil {
+			return err
+		}
+		if err := tx.SetLowSeq(s.addr, m.lowSeq(s)); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { m.depart(s) })
+		return nil
+	})
+	if err != nil {
+		m.log.Error("end session", "session", s.presence, "err", err)
+	}
+}
+
+// lowSeq returns the seq before which nothing waits for s.
+func (m *mesh) lowSeq(s *session) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.own == nil || len(s.own.items) == 0 {
+		return m.newest
+	}
+	return s.own.items[0].seq
+}
+
+// depart takes s out of the mesh and tells the others. It runs after the commit.
+func (m *mesh) depart(s *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[s.addr] != s || s.conn != nil {
+		return
+	}
+	m.leave(s)
+	mb := s.member
+	mb.lastSeen, mb.lastGroups, mb.lastHidden = time.Now(), s.groups, s.hidden
+	for _, b := range s.boxes() {
+		for _, it := range b.items {
+			if it.holder == s {
+				it.release()
+			}
+		}
+		b.used = time.Now()
+	}
+	m.offer(s.shared)
+	if !s.hidden {
+		m.broadcast(s, wire.EventPeerLeft, wire.PeerEvent{Name: s.name, Pubkey: s.key})
+	}
+}

@@ -1,0 +1,402 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"claudemesh/seal"
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// patience bounds every wait of a test; nothing is asserted about it.
+const patience = 20 * time.Second
+
+// A testBroker is a broker on a real socket with one mesh.
+type testBroker struct {
+	t     *testing.T
+	cfg   Config
+	srv   *Server
+	base  string // http://host:port
+	stop  func()
+	owner seal.PrivateKey
+	mesh  string
+	root  string
+}
+
+func newBroker(t *testing.T, tune ...func(*Config)) *testBroker {
+	t.Helper()
+	cfg := Defaults()
+	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
+	cfg.HTTPRate = 100_000
+	for _, fn := range tune {
+		fn(&cfg)
+	}
+	b := &testBroker{t: t, cfg: cfg, owner: must(seal.Generate()), mesh: store.NewID(), root: seal.NewRootKey()}
+	b.start()
+	t.Cleanup(func() { b.stop() })
+	status, _ := b.call("POST", "/mesh", b.owner, wire.CreateMesh{MeshID: b.mesh, Slug: "home", OwnerPubkey: b.owner.Public().String()})
+	if status != 200 {
+		t.Fatalf("create mesh: %d", status)
+	}
+	return b
+}
+
+// start runs the broker; after stop it may be started again on the same data.
+func (b *testBroker) start() {
+	b.t.Helper()
+	srv, err := Open(b.t.Context(), b.cfg)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ln, err := srv.Listen(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx, ln) }()
+	b.srv, b.base = srv, "http://"+ln.Addr().String()
+	b.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Error("serve:", err)
+		}
+		b.stop = func() {}
+	}
+}
+
+// restart stops the broker and starts it on the same data and port.
+func (b *testBroker) restart() {
+	b.t.Helper()
+	b.cfg.Listen = strings.TrimPrefix(b.base, "http://")
+	b.stop()
+	b.start()
+}
+
+// call makes a signed HTTP request, with the admin token too.
+func (b *testBroker) call(method, path string, key seal.PrivateKey, body any) (int, map[string]any) {
+	b.t.Helper()
+	var data []byte
+	if body != nil {
+		data = must(json.Marshal(body))
+	}
+	req := must(http.NewRequestWithContext(b.t.Context(), method, b.base+path, bytes.NewReader(data)))
+	now := time.Now().UnixMilli()
+	pub := key.Public().String()
+	req.Header.Set(wire.HeaderPubkey, pub)
+	req.Header.Set(wire.HeaderTimestamp, fmt.Sprint(now))
+	req.Header.Set(wire.HeaderSignature, key.Sign(must(seal.HTTPText(method, path, pub, now, sha256.Sum256(data)))))
+	req.Header.Set("Authorization", "Bearer "+b.srv.AdminToken())
+	return b.do(req)
+}
+
+func (b *testBroker) do(req *http.Request) (int, map[string]any) {
+	b.t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text := must(io.ReadAll(res.Body))
+	var out map[string]any
+	json.Unmarshal(text, &out)
+	return res.StatusCode, out
+}
+
+// invite returns a token for the mesh, after change has had its way with it.
+func (b *testBroker) invite(uses int, preset *wire.Preset, change ...func(*seal.Invite)) seal.Invite {
+	b.t.Helper()
+	inv := seal.Invite{V: 1, MeshID: b.mesh, MeshSlug: "home", BrokerURL: "ws" + strings.TrimPrefix(b.base, "http") + "/ws",
+		ExpiresAt: time.Now().Add(time.Hour).Unix(), MeshRootKey: b.root, Role: "member"}
+	for _, fn := range change {
+		fn(&inv)
+	}
+	if err := inv.Sign(b.owner); err != nil {
+		b.t.Fatal(err)
+	}
+	for range 100 { // a token is unique: another expiry makes another one
+		status, _ := b.call("POST", "/mesh/"+b.mesh+"/invites", b.owner, wire.AddInvite{Token: inv.Token(), MaxUses: uses, Preset: preset})
+		if status == 200 {
+			return inv
+		}
+		inv.ExpiresAt++
+		if err := inv.Sign(b.owner); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.t.Fatal("no invite")
+	return inv
+}
+
+// A testMember is an enrolled key.
+type testMember struct {
+	b    *testBroker
+	key  seal.PrivateKey
+	id   string
+	name string
+}
+
+func (b *testBroker) join(name string, preset ...*wire.Preset) *testMember {
+	b.t.Helper()
+	var p *wire.Preset
+	if len(preset) > 0 {
+		p = preset[0]
+	}
+	inv := b.invite(1, p)
+	m := &testMember{b: b, key: must(seal.Generate()), name: name}
+	status, res := b.post("/join", wire.JoinRequest{InviteToken: inv.Token(), InvitePayload: payload(inv), PeerPubkey: m.pub(), DisplayName: name})
+	if status != 200 {
+		b.t.Fatalf("join: %d %v", status, res)
+	}
+	m.id = res["memberId"].(string)
+	return m
+}
+
+func (b *testBroker) post(path string, body any) (int, map[string]any) {
+	b.t.Helper()
+	req := must(http.NewRequestWithContext(b.t.Context(), "POST", b.base+path, bytes.NewReader(must(json.Marshal(body)))))
+	return b.do(req)
+}
+
+// payload is an invite's payload as a client sends it.
+func payload(inv seal.Invite) json.RawMessage { return must(json.Marshal(inv)) }
+
+func (m *testMember) pub() string { return m.key.Public().String() }
+
+// hello returns a hello of m as an older client without a session key makes it.
+func (m *testMember) hello(session string) wire.Hello {
+	h := wire.Hello{MeshID: m.b.mesh, MemberID: m.id, Pubkey: m.pub(), SessionID: session, PID: 1, Cwd: "/work", DisplayName: m.name,
+		Timestamp: wire.MillisOf(time.Now())}
+	h.Signature = m.key.Sign(must(seal.HelloText(h.MeshID, h.MemberID, h.Pubkey, int64(h.Timestamp))))
+	return h
+}
+
+// keyed makes h the hello of a client that proves its session key.
+func (m *testMember) keyed(h wire.Hello, key seal.PrivateKey) wire.Hello {
+	h.Proto, h.SessionPubkey = wire.Proto, key.Public().String()
+	h.SessionSignature = key.Sign(must(seal.SessionText(h.MeshID, h.MemberID, h.Pubkey, h.SessionPubkey, int64(h.Timestamp))))
+	return h
+}
+
+// A testPeer is a bare WebSocket that speaks frames.
+type testPeer struct {
+	t   *testing.T
+	ws  *websocket.Conn
+	key string // its address
+	ack map[string]any
+	n   int
+
+	backlog []map[string]any // came while an answer was awaited
+}
+
+// dial opens a socket that has said nothing.
+func (b *testBroker) dial() *testPeer {
+	b.t.Helper()
+	ws, _, err := websocket.Dial(b.t.Context(), "ws"+strings.TrimPrefix(b.base, "http")+"/ws", nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ws.SetReadLimit(4 << 20)
+	b.t.Cleanup(func() { ws.CloseNow() })
+	return &testPeer{t: b.t, ws: ws}
+}
+
+// connect says h and expects to be let in.
+func (b *testBroker) connect(h wire.Hello) *testPeer {
+	b.t.Helper()
+	p := b.dial()
+	p.write(must(wire.Append(nil, "", h)))
+	p.ack = p.expect("hello_ack")
+	p.key = h.Pubkey
+	if h.SessionPubkey != "" {
+		p.key = h.SessionPubkey
+	}
+	return p
+}
+
+// old connects m as an older client, modern as one that acknowledges.
+func (m *testMember) old(session string) *testPeer { m.b.t.Helper(); return m.b.connect(m.hello(session)) }
+
+func (m *testMember) modern(session string) *testPeer {
+	m.b.t.Helper()
+	return m.b.connect(m.keyed(m.hello(session), must(seal.Generate())))
+}
+
+func (p *testPeer) write(data []byte) {
+	p.t.Helper()
+	if err := p.ws.Write(p.t.Context(), websocket.MessageText, data); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// say sends a frame given as fields.
+func (p *testPeer) say(fields map[string]any) {
+	p.t.Helper()
+	p.write(must(json.Marshal(fields)))
+}
+
+// ask sends a frame with a _reqId and returns its answer, which must be typ.
+func (p *testPeer) ask(typ string, fields map[string]any) map[string]any {
+	p.t.Helper()
+	f := p.askAny(fields)
+	if f["type"] != typ {
+		p.t.Fatalf("%v was answered by %v", fields, f)
+	}
+	return f
+}
+
+// askAny asks and returns whatever the answer is.
+func (p *testPeer) askAny(fields map[string]any) map[string]any {
+	p.t.Helper()
+	p.n++
+	fields["_reqId"] = fmt.Sprintf("r%d", p.n)
+	p.say(fields)
+	return p.answer(func(f map[string]any) bool { return f["_reqId"] == fields["_reqId"] })
+}
+
+// answer reads until a frame is the one, and keeps the others for read.
+func (p *testPeer) answer(is func(map[string]any) bool) map[string]any {
+	p.t.Helper()
+	for {
+		f, err := p.tryRead()
+		if err != nil {
+			p.t.Fatal("read:", err)
+		}
+		if is(f) {
+			return f
+		}
+		p.backlog = append(p.backlog, f)
+	}
+}
+
+func (p *testPeer) read() map[string]any {
+	p.t.Helper()
+	if len(p.backlog) > 0 {
+		f := p.backlog[0]
+		p.backlog = p.backlog[1:]
+		return f
+	}
+	f, err := p.tryRead()
+	if err != nil {
+		p.t.Fatal("read:", err)
+	}
+	return f
+}
+
+func (p *testPeer) tryRead() (map[string]any, error) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	_, data, err := p.ws.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var f map[string]any
+	return f, json.Unmarshal(data, &f)
+}
+
+// expect reads until a frame of that type comes. Events may come in between.
+func (p *testPeer) expect(typ string) map[string]any {
+	p.t.Helper()
+	for {
+		f := p.read()
+		if f["type"] == typ {
+			return f
+		}
+		if f["type"] == "error" || f["type"] == "push" && f["subtype"] == nil {
+			p.t.Fatalf("expected %s, got %v", typ, f)
+		}
+	}
+}
+
+// event reads until that event comes, and returns its data.
+func (p *testPeer) event(name string) map[string]any {
+	p.t.Helper()
+	for {
+		if f := p.read(); f["event"] == name {
+			return f["eventData"].(map[string]any)
+		}
+	}
+}
+
+// mail reads until a message comes.
+func (p *testPeer) mail() map[string]any {
+	p.t.Helper()
+	for {
+		f := p.read()
+		if f["type"] == "push" && f["subtype"] == nil {
+			return f
+		}
+	}
+}
+
+// send sends a message and returns its ack.
+func (p *testPeer) send(to, text string, more ...map[string]any) map[string]any {
+	p.t.Helper()
+	p.n++
+	f := map[string]any{"type": "send", "id": fmt.Sprintf("m%d-%s", p.n, p.key[:6]), "targetSpec": to, "priority": "next", "nonce": "", "ciphertext": text}
+	for _, m := range more {
+		for k, v := range m {
+			f[k] = v
+		}
+	}
+	p.say(f)
+	return p.answer(func(a map[string]any) bool { return a["id"] == f["id"] && (a["type"] == "ack" || a["type"] == "error") })
+}
+
+// acked acknowledges a push.
+func (p *testPeer) acked(state string, pushes ...map[string]any) {
+	p.t.Helper()
+	var ids []any
+	for _, f := range pushes {
+		ids = append(ids, f["messageId"])
+	}
+	p.ask("ack", map[string]any{"type": "client_ack", "messageIds": ids, "state": state})
+}
+
+// quiet checks that no message is under way to p: what was sent before is
+// answered in order, so an answer that comes without one proves it.
+func (p *testPeer) quiet() {
+	p.t.Helper()
+	p.ask("mesh_info_result", map[string]any{"type": "mesh_info"})
+	for _, f := range p.backlog {
+		if f["type"] == "push" && f["subtype"] == nil {
+			p.t.Fatalf("unexpected message %v", f)
+		}
+	}
+	p.backlog = nil
+}
+
+// closed expects the broker to close the connection and returns the code.
+func (p *testPeer) closed() (code int, last map[string]any) {
+	p.t.Helper()
+	p.backlog = nil
+	for {
+		f, err := p.tryRead()
+		if err != nil {
+			return int(websocket.CloseStatus(err)), last
+		}
+		last = f
+	}
+}
+
+func (p *testPeer) leave() { p.ws.Close(websocket.StatusNormalClosure, "") }
+
+func (p *testPeer) drop() { p.ws.CloseNow() }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

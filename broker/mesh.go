@@ -1,0 +1,216 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// A mesh is one mesh in memory: its store, its members, its sessions and
+// their mailboxes. Meshes share nothing but the process.
+type mesh struct {
+	// Static.
+	srv *Server
+	db  *store.DB
+	log *slog.Logger
+	id  string
+
+	wg sync.WaitGroup // pumps and other work for this mesh
+
+	mu         sync.Mutex // guards all below; never held over a store call
+	info       store.Mesh
+	members    map[string]*member // by id; unrevoked ones
+	byKey      map[string]*member // the same by key
+	byAddr     map[int64]*member  // the same by the address of their key
+	sessions   map[int64]*session // by address: online or in their grace
+	transients map[*session]bool
+	boxes      map[int64]*mailbox // by address, of those in use
+	slots      int                // connections of sessions, reserved ones included
+	pending    []pendingStatus    // hook reports that came before their session
+	newest     int64              // highest seq accepted since the start
+	closed     bool
+}
+
+// openMesh opens the mesh with that id. The sessions that were online when it
+// was last open are in their grace now, so that a restart is no event to anybody.
+func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
+	path, err := store.MeshFile(srv.cfg.Data, id)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, path, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m := &mesh{
+		srv: srv, db: db, id: id, log: srv.log.With("mesh", id),
+		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
+		sessions: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
+	}
+	if err := db.Write(ctx, m.load); err != nil {
+		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
+	}
+	return m, nil
+}
+
+// load reads what is kept in memory. It runs before anybody else has the mesh.
+func (m *mesh) load(tx *store.Tx) (err error) {
+	if m.info, err = tx.Mesh(); err != nil {
+		return err
+	}
+	rows, err := tx.Members()
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		a, err := tx.EnsureAddress(r.PubKey, store.KindMember, r.ID, time.Now())
+		if err != nil {
+			return err
+		}
+		mb := newMember(r, a.ID)
+		m.enroll(mb)
+		last, err := tx.LatestSession(r.ID)
+		if err == nil {
+			mb.lastGroups, mb.lastHidden = wireGroups(last.Groups), !last.Visible
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return m.loadSessions(tx)
+}
+
+func (m *mesh) loadSessions(tx *store.Tx) error {
+	rows, err := tx.OnlineSessions()
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		mb := m.members[r.MemberID]
+		if mb == nil {
+			r.Online = false // revoked since
+			if err := tx.SaveSession(r); err != nil {
+				return err
+			}
+			continue
+		}
+		a, err := tx.AddressByID(r.Address)
+		if err != nil {
+			return err
+		}
+		s := m.savedSession(mb, a, r)
+		if s.own, err = m.loadBox(tx, s.addr); err != nil {
+			return err
+		}
+		if s.shared, err = m.loadBox(tx, mb.addr); err != nil {
+			return err
+		}
+		m.boxes[s.own.addr], m.boxes[s.shared.addr] = s.own, s.shared
+		m.enter(s)
+	}
+	return nil
+}
+
+// savedSession returns the session that r describes, in its grace.
+func (m *mesh) savedSession(mb *member, a store.Address, r *store.Session) *session {
+	s := &session{
+		mesh: m, member: mb, addr: a.ID, key: wireKey(a.Key), presence: store.NewID(), name: r.DisplayName,
+		summary: r.Summary, connected: r.Connected, goneAt: time.Now(), status: newStatus(),
+		hello: wire.Hello{SessionID: r.HostSession, Role: r.Role, Cwd: r.Cwd, Hostname: r.Hostname, PID: r.PID,
+			PeerType: r.PeerType, Channel: r.Channel, Model: r.Model},
+	}
+	s.restore(r)
+	return s
+}
+
+// wireKey returns what others know an address by. A session without a key of
+// its own has its member's, and a mailbox under that key and its host session.
+func wireKey(key string) string { return key[:min(len(key), 64)] }
+
+// loadBox returns the mailbox of an address, from memory or the store. It
+// runs in a write, so that no delivery can be added meanwhile; the caller puts
+// it in m.boxes after the commit, unless somebody else has.
+func (m *mesh) loadBox(tx *store.Tx, addr int64) (*mailbox, error) {
+	m.mu.Lock()
+	b := m.boxes[addr]
+	m.mu.Unlock()
+	if b != nil {
+		return b, nil
+	}
+	rows, err := tx.Pending(addr)
+	if err != nil {
+		return nil, err
+	}
+	return newMailbox(addr, rows), nil
+}
+
+// box returns the mailbox in use for b's address, which is b if there is none
+// yet. It is called with m.mu held.
+func (m *mesh) box(b *mailbox) *mailbox {
+	if have := m.boxes[b.addr]; have != nil {
+		return have
+	}
+	m.boxes[b.addr] = b
+	return b
+}
+
+// enroll puts a member into the tables. It is called with m.mu held, or
+// before anybody else has the mesh.
+func (m *mesh) enroll(mb *member) {
+	m.members[mb.id], m.byKey[mb.key], m.byAddr[mb.addr] = mb, mb, mb
+}
+
+func newMember(r *store.Member, addr int64) *member {
+	return &member{
+		id: r.ID, key: r.PubKey, addr: addr, name: r.DisplayName, permission: wire.Permission(r.Permission),
+		roleTag: r.RoleTag, groups: wireGroups(r.Groups), mode: r.MessageMode, joined: r.Joined, lastSeen: r.LastSeen,
+	}
+}
+
+// enter makes s present. It is called with m.mu held.
+func (m *mesh) enter(s *session) {
+	m.sessions[s.addr] = s
+	s.member.live = slices.Insert(s.member.live, 0, s)
+}
+
+// leave ends s's presence. It is called with m.mu held.
+func (m *mesh) leave(s *session) {
+	delete(m.sessions, s.addr)
+	s.member.live = slices.DeleteFunc(s.member.live, func(o *session) bool { return o == s })
+}
+
+// each calls fn with every connected session, transient ones too. It is
+// called with m.mu held.
+func (m *mesh) each(fn func(*session)) {
+	for _, s := range m.sessions {
+		if s.conn != nil {
+			fn(s)
+		}
+	}
+	for s := range m.transients {
+		fn(s)
+	}
+}
+
+// goDo runs fn in a goroutine that close waits for. It is called with m.mu
+// held, and does nothing once the mesh is closed.
+func (m *mesh) goDo(fn func()) {
+	if !m.closed {
+		m.wg.Go(fn)
+	}
+}
+
+// close waits for the work under way and closes the store.
+func (m *mesh) close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.wg.Wait()
+	return m.db.Close()
+}

@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// subject returns the session whose presence s may change: itself, or, of a
+// command, the session it runs in or its member's only one.
+func (m *mesh) subject(s *session) (*session, error) {
+	if !s.hello.Transient {
+		return s, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o := m.sessions[s.addr]; o != nil {
+		return o, nil
+	}
+	switch live := s.member.live; {
+	case s.addr != s.member.addr || len(live) == 0:
+		return nil, wire.Errorf(wire.NotFound, "no session of yours is connected whose presence this could change")
+	case len(live) > 1:
+		e := &wire.Error{Code: wire.Ambiguous, Message: "several sessions of yours are connected: run this inside the one you mean"}
+		for _, o := range live[:min(len(live), wire.MaxCandidates)] {
+			e.Candidates = append(e.Candidates, wire.Candidate{Pubkey: o.key, Name: o.name})
+		}
+		return nil, e
+	default:
+		return live[0], nil
+	}
+}
+
+// change applies fn to the session that s may change and stores the result
+// before anybody is told. fn runs on a copy, whose values the session takes
+// over after the commit; then tell is called with m.mu held.
+func (m *mesh) change(by *session, fn func(*session) error, tell func(*session)) error {
+	s, err := m.subject(by)
+	if err != nil {
+		return err
+	}
+	return m.db.Write(context.Background(), func(tx *store.Tx) error {
+		m.mu.Lock()
+		next := session{
+			mesh: m, member: s.member, addr: s.addr, hello: s.hello, name: s.name, connected: s.connected, stats: s.stats,
+			groups: append([]wire.Group{}, s.groups...), profile: s.profile, hidden: s.hidden, summary: s.summary,
+		}
+		m.mu.Unlock()
+		if err := fn(&next); err != nil {
+			return err
+		}
+		if err := tx.SaveSession(next.row(true)); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			s.groups, s.profile, s.hidden, s.summary, s.stats = next.groups, next.profile, next.hidden, next.summary, next.stats
+			if tell != nil {
+				tell(s)
+			}
+		})
+		return nil
+	})
+}
+
+func (m *mesh) setSummary(c *call, req wire.SetSummary) error {
+	if err := tooLong("summary", req.Summary, wire.MaxSummary); err != nil {
+		return err
+	}
+	return m.change(c.session, func(s *session) error {
+		s.summary = req.Summary
+		return nil
+	}, nil)
+}
+
+func (m *mesh) setVisible(c *call, req wire.SetVisible) (wire.Ack, error) {
+	ack := wire.Ack{ID: c.head.ReqID}
+	if req.Visible == nil {
+		return ack, wire.Errorf(wire.BadRequest, "field %q must be true or false", "visible")
+	}
+	event := wire.EventPeerVisible
+	if !*req.Visible {
+		event = wire.EventPeerHidden
+	}
+	changed := false
+	return ack, m.change(c.session, func(next *session) error {
+		changed = next.hidden == *req.Visible
+		next.hidden = !*req.Visible
+		return nil
+	}, func(s *session) {
+		if changed {
+			m.broadcast(s, event, wire.PeerEvent{Name: s.name, Pubkey: s.key})
+		}
+	})
+}
+
+func (m *mesh) setProfile(c *call, req wire.SetProfile) (wire.Ack, error) {
+	return wire.Ack{ID: c.head.ReqID}, m.change(c.session, func(s *session) error {
+		for _, f := range []struct {
+			name string
+			from *string
+			to   *string
+			max  int
+		}{
+			{"avatar", req.Avatar, &s.profile.Avatar, wire.MaxAvatar},
+			{"title", req.Title, &s.profile.Title, wire.MaxTitle},
+			{"bio", req.Bio, &s.profile.Bio, wire.MaxBio},
+		} {
+			if f.from == nil {
+				continue
+			}
+			if err := tooLong(f.name, *f.from, f.max); err != nil {
+				return err
+			}
+			*f.to = *f.from
+		}
+		return setCapabilities(s, req.Capabilities)
+	}, nil)
+}
+
+func setCapabilities(s *session, caps *[]string) error {
+	if caps == nil {
+		return nil
+	}
+	if len(*caps) > wire.MaxCapabilities {
+		return wire.Errorf(wire.BadRequest, "capabilities has more than %d entries", wire.MaxCapabilities)
+	}
+	for _, c := range *caps {
+		if err := tooLong("capabilities", c, wire.MaxTitle); err != nil {
+			return err
+		}
+	}
+	s.profile.Capabilities = *caps
+	return nil
+}
+
+func (m *mesh) setStats(c *call, req wire.SetStats) error {
+	return m.change(c.session, func(s *session) error {
+		s.stats.reported = &req.Stats
+		return nil
+	}, nil)
+}
+
+func (m *mesh) joinGroup(c *call, req wire.JoinGroup) error {
+	g, err := wire.CleanGroup(wire.Group(req))
+	if err != nil {
+		return err
+	}
+	return m.change(c.session, func(s *session) error {
+		s.groups = wire.PutGroup(s.groups, g)
+		if len(s.groups) > wire.MaxGroups {
+			return wire.Errorf(wire.Limit, "a session is in at most %d groups: leave one first", wire.MaxGroups)
+		}
+		return nil
+	}, nil)
+}
+
+func (m *mesh) leaveGroup(c *call, req wire.LeaveGroup) error {
+	g, err := wire.CleanGroup(wire.Group{Name: req.Name})
+	if err != nil {
+		return err
+	}
+	return m.change(c.session, func(s *session) error {
+		kept := s.groups[:0]
+		for _, have := range s.groups {
+			if have.Name != g.Name {
+				kept = append(kept, have)
+			}
+		}
+		s.groups = kept
+		return nil
+	}, nil)
+}
+
+// tooLong returns an error if s has more than n characters.
+func tooLong(field, s string, n int) error {
+	if utf8.RuneCountInString(s) > n {
+		return wire.Errorf(wire.BadRequest, "%s is longer than %d characters", field, n)
+	}
+	return nil
+}

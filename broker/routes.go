@@ -1,0 +1,34 @@
+package broker
+
+import "claudemesh/wire"
+
+// routes is the table of contents of the broker. hello is not in it: it is
+// served before there is a session.
+func routes() []route {
+	return []route{
+		// Messages.
+		later((*mesh).send),
+		later((*mesh).clientAck),
+		handle((*mesh).messageStatus),
+
+		// The session itself.
+		order((*mesh).setStatus),
+		order((*mesh).setSummary),
+		handle((*mesh).setVisible),
+		handle((*mesh).setProfile),
+		order((*mesh).setStats),
+		order((*mesh).joinGroup),
+		order((*mesh).leaveGroup),
+
+		// The mesh.
+		handle((*mesh).listPeers),
+		handle((*mesh).meshInfo),
+		handle((*mesh).leaveMesh),
+	}
+}
+
+// large are the requests that may be bigger than an ordinary frame.
+var large = map[wire.Type]bool{
+	"peer_file_response": true, "peer_dir_response": true, "mcp_call_response": true, "mcp_register": true,
+	"share_skill": true, "vault_set": true, "mcp_deploy": true,
+}
