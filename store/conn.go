@@ -14,7 +14,7 @@ import (
 // the driver itself: database/sql would add a lock, a context and several
 // allocations to each of the few statements that a message costs.
 type conn struct {
-	driver.Conn
+	raw   driver.Conn
 	stmts map[string]*stmt
 	args  []driver.NamedValue // reused from one statement to the next
 	fatal error               // what may have ended the transaction behind our back
@@ -31,7 +31,7 @@ func dial(dsn string) (*conn, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &conn{Conn: c, stmts: make(map[string]*stmt)}, nil
+	return &conn{raw: c, stmts: make(map[string]*stmt)}, nil
 }
 
 func (c *conn) close() error {
@@ -39,7 +39,7 @@ func (c *conn) close() error {
 	for _, s := range c.stmts {
 		errs = append(errs, s.Close())
 	}
-	return errors.Join(append(errs, c.Conn.Close())...)
+	return errors.Join(append(errs, c.raw.Close())...)
 }
 
 func (c *conn) prepare(query string) (*stmt, error) {
@@ -49,7 +49,7 @@ func (c *conn) prepare(query string) (*stmt, error) {
 		}
 		return s, nil
 	}
-	prepared, err := c.Conn.Prepare(query)
+	prepared, err := c.raw.Prepare(query)
 	if err != nil {
 		return nil, c.failed(query, err)
 	}
@@ -70,7 +70,7 @@ func (c *conn) failed(query string, err error) error {
 
 // script runs any number of statements, once.
 func (c *conn) script(text string) error {
-	_, err := c.Conn.(driver.ExecerContext).ExecContext(context.Background(), text, nil)
+	_, err := c.raw.(driver.ExecerContext).ExecContext(context.Background(), text, nil)
 	if err != nil {
 		return classify(err)
 	}
