@@ -27,10 +27,9 @@ type conn struct {
 	addr   netip.Addr
 
 	out     outbox
-	wg      sync.WaitGroup // the writer
-	alive   atomic.Int64   // Unix nanoseconds of the last sign of life
-	closing atomic.Bool    // the broker has decided to close it
-	over    atomic.Bool    // it has ended
+	alive   atomic.Int64 // Unix nanoseconds of the last sign of life
+	closing atomic.Bool  // the broker has decided to close it
+	over    atomic.Bool  // it has ended
 
 	pinged time.Time // by the clock, which owns it
 
@@ -61,8 +60,9 @@ func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Add
 	c.out = outbox{
 		maxBytes:  srv.cfg.QueueBytes,
 		maxFrames: srv.cfg.QueueFrames,
-		start:     func() { c.wg.Go(c.writeLoop) },
+		start:     func() { go c.writeLoop() }, // serve waits for out.ended
 		drop:      func(n int) { srv.metrics.dropped(dropSlow, n) },
+		ended:     make(chan struct{}),
 		overflow:  func() { c.close(wire.CloseSlow, "slow consumer") },
 	}
 	return c
@@ -77,11 +77,11 @@ func (c *conn) serve() {
 	err := c.readLoop(deadline)
 	deadline.Stop()
 	if c.closing.Load() {
-		c.wg.Wait() // the writer says why, then closes
+		<-c.out.ended // the writer says why, then closes
 	}
-	c.out.close()
+	c.out.close(false)
 	c.ws.CloseNow()
-	c.wg.Wait()
+	<-c.out.ended
 	if c.session != nil {
 		c.mesh.disconnected(c, c.left(err))
 	}

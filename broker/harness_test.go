@@ -226,7 +226,10 @@ func (b *testBroker) connect(h wire.Hello) *testPeer {
 }
 
 // old connects m as an older client, modern as one that acknowledges.
-func (m *testMember) old(session string) *testPeer { m.b.t.Helper(); return m.b.connect(m.hello(session)) }
+func (m *testMember) old(session string) *testPeer {
+	m.b.t.Helper()
+	return m.b.connect(m.hello(session))
+}
 
 func (m *testMember) modern(session string) *testPeer {
 	m.b.t.Helper()

@@ -37,9 +37,10 @@ type outbox struct {
 	// Static.
 	maxBytes  int
 	maxFrames int
-	start     func()      // starts a writer; called with mu held
-	drop      func(n int) // counts dropped frames; called with mu held
-	overflow  func()      // an answer does not fit; must not wait
+	start     func()        // starts a writer; called with mu held
+	drop      func(n int)   // counts dropped frames; called with mu held
+	overflow  func()        // an answer does not fit; must not wait
+	ended     chan struct{} // closed when nothing more is taken and no writer runs
 
 	mu      sync.Mutex
 	frames  []frame
@@ -119,8 +120,8 @@ func (q *outbox) take(spare []frame) (frames []frame, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.frames) == 0 {
-		q.writing = false
 		q.frames = nil // an idle connection keeps no slice
+		q.stop()
 		return nil, false
 	}
 	frames, q.frames, q.bytes = q.frames, spare[:0], 0
@@ -134,10 +135,26 @@ func (q *outbox) waiting() int {
 	return q.bytes
 }
 
-// close makes the outbox take nothing more and forget what waits.
-func (q *outbox) close() {
+// stop notes that the writer ends. It is called with mu held.
+func (q *outbox) stop() {
+	q.writing = false
+	if q.closed {
+		close(q.ended)
+	}
+}
+
+// close makes the outbox take nothing more and forget what waits. It is the
+// end of the writer too where that calls it.
+func (q *outbox) close(byWriter bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	idle := !q.writing && !q.closed
 	q.closed = true
 	q.frames, q.bytes = nil, 0
+	switch {
+	case byWriter:
+		q.stop()
+	case idle:
+		close(q.ended)
+	}
 }

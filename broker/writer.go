@@ -16,13 +16,14 @@ func (c *conn) writeLoop() {
 			return
 		}
 		if err := c.write(frames); err != nil {
-			c.out.close()
 			c.ws.CloseNow()
+			c.out.close(true)
 			return
 		}
 		last := frames[len(frames)-1]
 		if last.kind == closing {
 			c.ws.Close(last.code, last.reason)
+			c.out.close(true)
 			return
 		}
 		c.written(frames)
