@@ -62,8 +62,9 @@ func TestCompletionsComeFromTheTable(t *testing.T) {
 	}
 }
 
-// program writes a script called claudemesh that runs TestChild.
+// childProgram writes a script called claudemesh that runs TestChild.
 func childProgram(t *testing.T, configDir string) (path string) {
+	t.Helper()
 	path = filepath.Join(t.TempDir(), program)
 	script := "#!/bin/sh\nCHILD_CONFIG='" + configDir + "' exec '" + os.Args[0] + "' -test.run='^TestChild$' -- \"$@\"\n"
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
@@ -83,26 +84,34 @@ func TestBashCompletesWithTheScript(t *testing.T) {
 	// What bash does when the tab key is pressed, with its own splitting into
 	// COMP_WORDS left out, because the script does not use it.
 	const press = `
-source <("$1" completion bash) || exit 1
-complete -p claudemesh >/dev/null || exit 1
-COMP_LINE="$1 $2"; COMP_POINT=${#COMP_LINE}
-_claudemesh
-compgen -W "${COMPREPLY[*]}"`
-	for line, want := range map[string]string{
-		"li":                 "list",
-		"echo --mesh ":       "home work",
-		"echo --mesh=w":      "work",
-		"echo --priority=":   "now next low",
-		"echo --pri":         "--priority",
-		"echo @a":            "all",
-		"tool ":              "revoke pass",
-		"completion   b":     "bash",
-		"nosuch ":            "",
-		"echo 'a b' --mesh ": "home work",
-	} {
-		out, err := exec.CommandContext(t.Context(), bash, "--norc", "-c", press, "bash", name, line).Output()
-		if got := strings.Join(strings.Fields(string(out)), " "); got != want || err != nil && want != "" {
-			t.Errorf("%q: %q, want %q (%v)", line, got, want, err)
+source <("$1" completion bash) && complete -p claudemesh >/dev/null || exit 1
+for line in "${@:2}"; do
+    COMP_LINE="$1 $line"; COMP_POINT=${#COMP_LINE}
+    _claudemesh
+    echo $(compgen -W "${COMPREPLY[*]}")
+done`
+	tests := []struct{ line, want string }{
+		{"li", "list"},
+		{"echo --mesh ", "home work"},
+		{"echo --mesh=w", "work"},
+		{"echo --priority=", "now next low"},
+		{"echo @a", "all"},
+		{"tool ", "revoke pass"},
+		{"completion   b", "bash"},
+		{"nosuch ", ""},
+	}
+	args := []string{"--norc", "-c", press, "bash", name}
+	for _, tt := range tests {
+		args = append(args, tt.line)
+	}
+	out, err := exec.CommandContext(t.Context(), bash, args...).Output()
+	got := strings.Split(string(out), "\n")
+	if err != nil || len(got) != len(tests)+1 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	for i, tt := range tests {
+		if got[i] != tt.want {
+			t.Errorf("%q: %q, want %q", tt.line, got[i], tt.want)
 		}
 	}
 }
