@@ -104,6 +104,13 @@ func (srv *Server) Vacant() bool {
 	return true
 }
 
+// MeshIDs returns the ids of the meshes of the broker.
+func (srv *Server) MeshIDs() []string {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Sorted(maps.Keys(srv.meshes))
+}
+
 // Listen opens the broker's socket.
 func (srv *Server) Listen(ctx context.Context) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", srv.cfg.Listen)

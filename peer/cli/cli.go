@@ -31,6 +31,7 @@ func themes() []Theme {
 // commands is the table.
 func commands() []Command {
 	return []Command{
+		joinCommand(),
 		listCommand(),
 
 		versionCommand(),

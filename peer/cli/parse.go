@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,6 +14,9 @@ import (
 	"github.com/peterbourgon/ff/v3"
 	"github.com/peterbourgon/ff/v3/ffcli"
 )
+
+// maxConfigFile bounds, in bytes, what is read of a file of flags.
+const maxConfigFile = 64 << 10
 
 // invocation is a parsed command line.
 type invocation struct {
@@ -100,10 +104,14 @@ func (inv *invocation) bind(env *Env, fs *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// environment is a source of flag values for ff. ff can read the environment
-// itself, but only that of the process and for every flag.
+// environment is a source of flag values for ff: the file that --config names,
+// where the command has that flag, and the environment, which wins over it. ff
+// can read the environment itself, but only that of the process and for every flag.
 func environment(env *Env, c *Command, fs *flag.FlagSet) ff.ConfigFileParser {
 	return func(_ io.Reader, set func(name, value string) error) (err error) {
+		if err := configFile(env, fs, set); err != nil {
+			return err
+		}
 		fs.VisitAll(func(f *flag.Flag) {
 			value := env.Getenv(envName(f.Name))
 			if err != nil || value == "" || len(f.Name) == 1 || !c.fromEnv(f.Name) {
@@ -115,6 +123,28 @@ func environment(env *Env, c *Command, fs *flag.FlagSet) ff.ConfigFileParser {
 		})
 		return err
 	}
+}
+
+// configFile reads flags from the file that --config names: a flag and its
+// value on each line, # before a comment.
+func configFile(env *Env, fs *flag.FlagSet, set func(name, value string) error) error {
+	f := fs.Lookup("config")
+	if f == nil {
+		return nil
+	}
+	name := cmp.Or(f.Value.String(), env.Getenv(envName(f.Name)))
+	if name == "" {
+		return nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := ff.PlainParser(io.LimitReader(file, maxConfigFile), set); err != nil {
+		return fmt.Errorf("%s: %w", name, innermost(err))
+	}
+	return nil
 }
 
 // permute sorts args into flags, each with its value, and positional
