@@ -42,6 +42,13 @@ func (m *mesh) admit(c *conn, h *wire.Hello, mb *member) error {
 
 // prepare builds the session from its hello and what is kept of it.
 func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) error {
+	row, err := tx.Member(mb.id)
+	if err != nil {
+		return err
+	}
+	if !row.Revoked.IsZero() {
+		return refused(wire.Unauthorized) // since it was looked up
+	}
 	addr, err := m.address(tx, h, mb)
 	if err != nil {
 		return err

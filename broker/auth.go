@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"claudemesh/seal"
@@ -65,7 +64,7 @@ func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
 		return "", wire.Errorf(wire.BadSignature, "the signature does not fit the request")
 	}
 	if r.Method != http.MethodGet {
-		if err := srv.replays.request(strings.ToLower(signature)); err != nil {
+		if err := srv.replays.request(signature); err != nil {
 			return "", err
 		}
 	}

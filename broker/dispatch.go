@@ -79,6 +79,10 @@ func tableOf(routes []route) map[wire.Type]route {
 // dispatch serves one request of an authenticated connection.
 func (c *conn) dispatch(h wire.Head, p []byte) {
 	r, ok := c.srv.routes[h.Type]
+	if h.Type == (wire.Hello{}).FrameType() {
+		c.fail(h, p, c.srv.report(h, wire.Errorf(wire.BadRequest, "this connection has said hello: open another for another session")))
+		return
+	}
 	if !ok {
 		c.srv.metrics.rejectedFrame(wire.UnknownType)
 		c.fail(h, p, wire.Errorf(wire.UnknownType, "there is no frame %q", wire.Shorten(string(h.Type), 40)))

@@ -5,11 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,7 +30,7 @@ const patience = 20 * time.Second
 
 // A testBroker is a broker on a real socket with one mesh.
 type testBroker struct {
-	t     *testing.T
+	t     testing.TB
 	cfg   Config
 	srv   *Server
 	base  string // http://host:port
@@ -32,36 +38,52 @@ type testBroker struct {
 	owner seal.PrivateKey
 	mesh  string
 	root  string
+
+	http   *http.Client
+	from   netip.Addr // where connections come from, in a bubble
+	bubble bool       // in a bubble of synctest
 }
 
-func newBroker(t *testing.T, tune ...func(*Config)) *testBroker {
+func newBroker(t testing.TB, tune ...func(*Config)) *testBroker {
 	t.Helper()
+	b := &testBroker{t: t, cfg: testConfig(t, tune), owner: must(seal.Generate()), mesh: store.NewID(), root: seal.NewRootKey(),
+		http: http.DefaultClient}
+	b.start(nil)
+	t.Cleanup(func() { b.stop() })
+	b.create()
+	return b
+}
+
+func testConfig(t testing.TB, tune []func(*Config)) Config {
 	cfg := Defaults()
 	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
 	cfg.HTTPRate = 100_000
 	for _, fn := range tune {
 		fn(&cfg)
 	}
-	b := &testBroker{t: t, cfg: cfg, owner: must(seal.Generate()), mesh: store.NewID(), root: seal.NewRootKey()}
-	b.start()
-	t.Cleanup(func() { b.stop() })
-	status, _ := b.call("POST", "/mesh", b.owner, wire.CreateMesh{MeshID: b.mesh, Slug: "home", OwnerPubkey: b.owner.Public().String()})
-	if status != 200 {
-		t.Fatalf("create mesh: %d", status)
-	}
-	return b
+	return cfg
 }
 
-// start runs the broker; after stop it may be started again on the same data.
-func (b *testBroker) start() {
+func (b *testBroker) create() {
+	b.t.Helper()
+	status, res := b.call("POST", "/mesh", b.owner, wire.CreateMesh{MeshID: b.mesh, Slug: "home", OwnerPubkey: b.owner.Public().String()})
+	if status != 200 {
+		b.t.Fatalf("create mesh: %d %v", status, res)
+	}
+}
+
+// start runs the broker on ln, or, without one, on a port of its own; after
+// stop it may be started again on the same data.
+func (b *testBroker) start(ln net.Listener) {
 	b.t.Helper()
 	srv, err := Open(b.t.Context(), b.cfg)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ln, err := srv.Listen(b.t.Context())
-	if err != nil {
-		b.t.Fatal(err)
+	if ln == nil {
+		if ln, err = srv.Listen(b.t.Context()); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -81,7 +103,7 @@ func (b *testBroker) restart() {
 	b.t.Helper()
 	b.cfg.Listen = strings.TrimPrefix(b.base, "http://")
 	b.stop()
-	b.start()
+	b.start(nil)
 }
 
 // call makes a signed HTTP request, with the admin token too.
@@ -103,7 +125,7 @@ func (b *testBroker) call(method, path string, key seal.PrivateKey, body any) (i
 
 func (b *testBroker) do(req *http.Request) (int, map[string]any) {
 	b.t.Helper()
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http.Do(req)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -174,12 +196,25 @@ func payload(inv seal.Invite) json.RawMessage { return must(json.Marshal(inv)) }
 
 func (m *testMember) pub() string { return m.key.Public().String() }
 
-// hello returns a hello of m as an older client without a session key makes it.
-func (m *testMember) hello(session string) wire.Hello {
+// hello returns a hello of m as an older client without a session key makes
+// it, signed after change has had its way with it.
+func (m *testMember) hello(session string, change ...func(*wire.Hello)) wire.Hello {
 	h := wire.Hello{MeshID: m.b.mesh, MemberID: m.id, Pubkey: m.pub(), SessionID: session, PID: 1, Cwd: "/work", DisplayName: m.name,
 		Timestamp: wire.MillisOf(time.Now())}
-	h.Signature = m.key.Sign(must(seal.HelloText(h.MeshID, h.MemberID, h.Pubkey, int64(h.Timestamp))))
+	for _, fn := range change {
+		fn(&h)
+	}
+	if text, err := seal.HelloText(h.MeshID, h.MemberID, h.Pubkey, int64(h.Timestamp)); err == nil {
+		h.Signature = m.key.Sign(text)
+	} else {
+		h.Signature = strings.Repeat("0", 128)
+	}
 	return h
+}
+
+// fieldsOf returns a frame as the fields it has on the wire.
+func fieldsOf(f wire.Frame) map[string]any {
+	return must(unmarshal(must(wire.Append(nil, "", f))))
 }
 
 // keyed makes h the hello of a client that proves its session key.
@@ -191,11 +226,15 @@ func (m *testMember) keyed(h wire.Hello, key seal.PrivateKey) wire.Hello {
 
 // A testPeer is a bare WebSocket that speaks frames.
 type testPeer struct {
-	t   *testing.T
+	t   testing.TB
+	b   *testBroker
 	ws  *websocket.Conn
 	key string // its address
 	ack map[string]any
 	n   int
+
+	incoming chan []byte // in a bubble: what has come, closed at the end
+	err      error       // that ended incoming
 
 	backlog []map[string]any // came while an answer was awaited
 }
@@ -203,13 +242,31 @@ type testPeer struct {
 // dial opens a socket that has said nothing.
 func (b *testBroker) dial() *testPeer {
 	b.t.Helper()
-	ws, _, err := websocket.Dial(b.t.Context(), "ws"+strings.TrimPrefix(b.base, "http")+"/ws", nil)
+	ws, _, err := websocket.Dial(b.t.Context(), "ws"+strings.TrimPrefix(b.base, "http")+"/ws", &websocket.DialOptions{HTTPClient: b.http})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	ws.SetReadLimit(4 << 20)
 	b.t.Cleanup(func() { ws.CloseNow() })
-	return &testPeer{t: b.t, ws: ws}
+	p := &testPeer{t: b.t, b: b, ws: ws}
+	if b.bubble {
+		p.incoming = make(chan []byte, 10_000)
+		go p.readAll()
+	}
+	return p
+}
+
+// readAll reads ahead, so that pings are answered and no pipe blocks.
+func (p *testPeer) readAll() {
+	defer close(p.incoming)
+	for {
+		_, data, err := p.ws.Read(context.Background())
+		if err != nil {
+			p.err = err
+			return
+		}
+		p.incoming <- data
+	}
 }
 
 // connect says h and expects to be let in.
@@ -298,14 +355,44 @@ func (p *testPeer) read() map[string]any {
 }
 
 func (p *testPeer) tryRead() (map[string]any, error) {
+	if p.incoming != nil {
+		select {
+		case data, ok := <-p.incoming:
+			if !ok {
+				return nil, p.err
+			}
+			return unmarshal(data)
+		case <-time.After(time.Hour):
+			return nil, errors.New("nothing comes")
+		}
+	}
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	_, data, err := p.ws.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return unmarshal(data)
+}
+
+func unmarshal(data []byte) (map[string]any, error) {
 	var f map[string]any
-	return f, json.Unmarshal(data, &f)
+	err := json.Unmarshal(data, &f)
+	return f, err
+}
+
+// silent checks, in a bubble, that nothing has come that was not read.
+func (p *testPeer) silent() {
+	p.t.Helper()
+	synctest.Wait()
+	if len(p.backlog) > 0 {
+		p.t.Fatalf("unexpected %v", p.backlog)
+	}
+	select {
+	case data, ok := <-p.incoming:
+		p.t.Fatalf("unexpected %s (open: %v, %v)", data, ok, p.err)
+	default:
+	}
 }
 
 // expect reads until a frame of that type comes. Events may come in between.
@@ -349,9 +436,7 @@ func (p *testPeer) send(to, text string, more ...map[string]any) map[string]any 
 	p.n++
 	f := map[string]any{"type": "send", "id": fmt.Sprintf("m%d-%s", p.n, p.key[:6]), "targetSpec": to, "priority": "next", "nonce": "", "ciphertext": text}
 	for _, m := range more {
-		for k, v := range m {
-			f[k] = v
-		}
+		maps.Copy(f, m)
 	}
 	p.say(f)
 	return p.answer(func(a map[string]any) bool { return a["id"] == f["id"] && (a["type"] == "ack" || a["type"] == "error") })
@@ -380,6 +465,68 @@ func (p *testPeer) quiet() {
 	p.backlog = nil
 }
 
+// news returns the frames that had come before the answer to a question that
+// is put now, which is all that was on its way to p.
+func (p *testPeer) news() []map[string]any {
+	p.t.Helper()
+	p.ask("mesh_info_result", map[string]any{"type": "mesh_info"})
+	all := p.backlog
+	p.backlog = nil
+	return all
+}
+
+// noEvent checks that none of those events is on its way to p.
+func (p *testPeer) noEvent(names ...string) {
+	p.t.Helper()
+	for _, f := range p.news() {
+		if event, _ := f["event"].(string); slices.Contains(names, event) {
+			p.t.Errorf("unexpected event %v", f)
+		}
+	}
+}
+
+// peers returns what list_peers shows to p.
+func (p *testPeer) peers(more ...map[string]any) []map[string]any {
+	p.t.Helper()
+	f := map[string]any{"type": "list_peers"}
+	for _, m := range more {
+		maps.Copy(f, m)
+	}
+	var all []map[string]any
+	for _, e := range p.ask("peers_list", f)["peers"].([]any) {
+		all = append(all, e.(map[string]any))
+	}
+	return all
+}
+
+// find returns the entry of key in what list_peers shows to p, nil if there is none.
+func (p *testPeer) find(key string) map[string]any {
+	p.t.Helper()
+	for _, e := range p.peers() {
+		if e["pubkey"] == key {
+			return e
+		}
+	}
+	return nil
+}
+
+// end expects the broker to close the connection, and returns how and the
+// last frame before it.
+func (p *testPeer) end() (how websocket.CloseError, last map[string]any) {
+	p.t.Helper()
+	for {
+		f, err := p.tryRead()
+		if err == nil {
+			last = f
+			continue
+		}
+		if !errors.As(err, &how) {
+			p.t.Fatalf("the connection ended by %v, after %v", err, last)
+		}
+		return how, last
+	}
+}
+
 // closed expects the broker to close the connection and returns the code.
 func (p *testPeer) closed() (code int, last map[string]any) {
 	p.t.Helper()
@@ -396,6 +543,9 @@ func (p *testPeer) closed() (code int, last map[string]any) {
 func (p *testPeer) leave() { p.ws.Close(websocket.StatusNormalClosure, "") }
 
 func (p *testPeer) drop() { p.ws.CloseNow() }
+
+// equalJSON reports whether two decoded values are the same.
+func equalJSON(a, b any) bool { return bytes.Equal(must(json.Marshal(a)), must(json.Marshal(b))) }
 
 func must[T any](v T, err error) T {
 	if err != nil {

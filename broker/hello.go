@@ -61,7 +61,7 @@ func (srv *Server) authenticate(c *conn, h *wire.Hello) error {
 		return err
 	}
 	cleanHello(h)
-	if err := m.reserve(h); err != nil {
+	if err := m.reserve(h, mb); err != nil {
 		return err
 	}
 	if err := m.admit(c, h, mb); err != nil {
@@ -167,7 +167,7 @@ func mailKey(h *wire.Hello) string {
 }
 
 // reserve takes one of the mesh's places, commands not counting.
-func (m *mesh) reserve(h *wire.Hello) error {
+func (m *mesh) reserve(h *wire.Hello, mb *member) error {
 	if h.Transient {
 		return nil
 	}
@@ -176,7 +176,7 @@ func (m *mesh) reserve(h *wire.Hello) error {
 	if m.closed {
 		return wire.Errorf(wire.Capacity, "the broker is shutting down")
 	}
-	if m.slots >= m.srv.cfg.MaxConnections && !m.returning(h) {
+	if m.slots >= m.srv.cfg.MaxConnections && !mb.returning(h) {
 		return wire.Errorf(wire.Capacity, "the mesh has its maximum of %d connections", m.srv.cfg.MaxConnections)
 	}
 	m.slots++
@@ -184,9 +184,10 @@ func (m *mesh) reserve(h *wire.Hello) error {
 }
 
 // returning reports whether h comes from a session that holds a place now,
-// which its older connection is about to give back. It is called with m.mu held.
-func (m *mesh) returning(h *wire.Hello) bool {
-	for _, s := range m.byKey[h.Pubkey].live {
+// which its older connection is about to give back. It is called with the
+// mutex of the mesh held.
+func (mb *member) returning(h *wire.Hello) bool {
+	for _, s := range mb.live {
 		if s.conn != nil && (s.key == h.SessionPubkey || h.SessionPubkey == "" && s.hello.SessionID == h.SessionID) {
 			return true
 		}

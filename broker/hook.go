@@ -3,7 +3,6 @@ package broker
 import (
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"claudemesh/seal"
@@ -56,7 +55,7 @@ func (srv *Server) hookSigner(h *wire.HookStatus) (*mesh, *member, error) {
 	if err != nil || c.member == nil {
 		return nil, nil, notACaller
 	}
-	return m, c.member, srv.replays.request(strings.ToLower(h.Signature))
+	return m, c.member, srv.replays.request(h.Signature)
 }
 
 // legacyHook serves a report without a signature, for the sessions connected

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type replays struct {
 }
 
 // replayKey names a signed text. Two processes of a member that start in the
-// same millisecond sign the same hello, so the session key is part of it.
+// same millisecond sign the same hello, so the session key is part of it. Both
+// are in lower case: hex is read in either.
 type replayKey struct{ signature, session string }
 
 type use struct {
@@ -30,12 +32,12 @@ type use struct {
 
 // hello refuses a hello that was used before by a connection that is still open.
 func (r *replays) hello(h *wire.Hello, c *conn) error {
-	return r.take(replayKey{h.Signature, h.SessionPubkey}, use{time.Now(), c})
+	return r.take(replayKey{strings.ToLower(h.Signature), h.SessionPubkey}, use{time.Now(), c})
 }
 
 // request refuses a signature of an HTTP request that was used before.
 func (r *replays) request(signature string) error {
-	return r.take(replayKey{signature: signature}, use{at: time.Now()})
+	return r.take(replayKey{signature: strings.ToLower(signature)}, use{at: time.Now()})
 }
 
 func (r *replays) take(k replayKey, u use) error {
