@@ -63,6 +63,11 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 		mesh: m, member: mb, addr: addr.ID, key: wireKey(addr.Key), presence: store.NewID(), hello: *h,
 		conn: a.c, connected: time.Now(), status: newStatus(),
 	}
+	if !h.Transient || h.Drain {
+		if a.notices, err = tx.Notices(mb.addr, maxNotices); err != nil {
+			return err
+		}
+	}
 	if h.Transient {
 		m.greet(a, nil)
 		return nil
@@ -75,9 +80,6 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 		if saved, err = m.lastOf(tx, mb); err != nil {
 			return err
 		}
-	}
-	if a.notices, err = tx.Notices(mb.addr, maxNotices); err != nil {
-		return err
 	}
 	m.greet(a, saved)
 	if err := tx.SaveSession(a.s.row(true)); err != nil {

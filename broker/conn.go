@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,11 +72,10 @@ func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Add
 // serve reads frames until the connection ends.
 func (c *conn) serve() {
 	defer c.over.Store(true)
-	deadline := time.AfterFunc(wire.HelloDeadline, func() {
-		c.close(wire.CloseRefused, "no hello within "+wire.HelloDeadline.String())
-	})
-	err := c.readLoop(deadline)
-	deadline.Stop()
+	err := c.readHello()
+	for err == nil {
+		err = c.readFrame()
+	}
 	if c.closing.Load() {
 		<-c.out.ended // the writer says why, then closes
 	}
@@ -96,24 +96,31 @@ func (c *conn) left(err error) bool {
 	return false
 }
 
-func (c *conn) readLoop(deadline *time.Timer) error {
-	for {
-		_, r, err := c.ws.Reader(context.Background())
-		if err != nil {
+// readHello reads frames until one of them has made c a session's connection,
+// for which there is a bound in time, and one in size: anybody can get this far.
+func (c *conn) readHello() error {
+	defer c.srv.sockets.leave(c.addr)
+	deadline := time.AfterFunc(wire.HelloDeadline, func() {
+		c.close(wire.CloseRefused, "no hello within "+wire.HelloDeadline.String())
+	})
+	defer deadline.Stop()
+	c.ws.SetReadLimit(int64(c.srv.cfg.MaxFrame))
+	for c.session == nil {
+		if err := c.readFrame(); err != nil {
 			return err
-		}
-		if err := c.readFrame(r); err != nil {
-			return err
-		}
-		if c.session != nil {
-			deadline.Stop()
 		}
 	}
+	c.ws.SetReadLimit(wire.MaxFrameBytes)
+	return nil
 }
 
 // readFrame reads one frame into a buffer of the pool and serves it. No buffer
 // is held while a connection is idle.
-func (c *conn) readFrame(r io.Reader) error {
+func (c *conn) readFrame() error {
+	_, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return err
+	}
 	buf := readBuffers.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= keepReadBuffer {
@@ -128,24 +135,33 @@ func (c *conn) readFrame(r io.Reader) error {
 	return c.handle(buf.Bytes())
 }
 
-// handle serves one frame. An error ends the connection.
-func (c *conn) handle(p []byte) error {
+// handle serves one frame. An error ends the connection, and a panic too, but
+// no other.
+func (c *conn) handle(p []byte) (err error) {
 	if c.closing.Load() {
 		return errClosing
 	}
-	h, err := wire.Peek(p)
+	var h wire.Head
+	defer func() {
+		if v := recover(); v != nil {
+			c.fail(h, p, c.srv.report(h, fmt.Errorf("panic: %v\n%s", v, debug.Stack())))
+			c.close(wire.CloseInternal, "internal")
+			err = errClosing
+		}
+	}()
+	h, err = wire.Peek(p)
 	if err != nil && h.Type == "" {
 		return c.malformed(err)
 	}
 	c.badRun = 0
 	switch {
+	case c.session != nil && !c.limiter.Allow():
+		c.srv.metrics.rejectedFrame(wire.RateLimited)
+		c.fail(h, p, wire.Errorf(wire.RateLimited, "more than %g frames a second: wait a moment and repeat this one", c.srv.cfg.Rate))
 	case err != nil:
 		c.reply("", asError(err))
 	case c.session == nil:
 		return c.beforeHello(h, p)
-	case !c.limiter.Allow():
-		c.srv.metrics.rejectedFrame(wire.RateLimited)
-		c.fail(h, p, wire.Errorf(wire.RateLimited, "more than %g frames a second: wait a moment and repeat this one", c.srv.cfg.Rate))
 	case len(p) > c.srv.cfg.MaxFrame && !large[h.Type]:
 		c.srv.metrics.rejectedFrame(wire.TooLarge)
 		c.close(wire.CloseTooBig, "frame too big")

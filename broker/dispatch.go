@@ -2,8 +2,6 @@ package broker
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"claudemesh/store"
 	"claudemesh/wire"
@@ -88,11 +86,6 @@ func (c *conn) dispatch(h wire.Head, p []byte) {
 		c.fail(h, p, wire.Errorf(wire.UnknownType, "there is no frame %q", wire.Shorten(string(h.Type), 40)))
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			c.fail(h, p, c.srv.report(h, fmt.Errorf("panic: %v\n%s", v, debug.Stack())))
-		}
-	}()
 	if err := r.serve(c.mesh, &call{c, h}, p, r.quiet); err != nil {
 		c.fail(h, p, c.srv.report(h, err))
 	}

@@ -35,6 +35,7 @@ type mesh struct {
 	slots      int                // connections of sessions, reserved ones included
 	pending    []pendingStatus    // hook reports that came before their session
 	newest     int64              // highest seq accepted since the start
+	tidied     time.Time          // when tidy ran
 	closed     bool
 }
 

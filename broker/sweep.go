@@ -9,25 +9,72 @@ import (
 )
 
 const (
+	tidyEvery     = time.Hour           // between two looks for what is over
 	forgetAddress = 30 * 24 * time.Hour // an address without mail is forgotten
 	keepBox       = 10 * time.Minute    // a mailbox nobody drains stays in memory
+	lowStep       = 1000                // seqs that a mailbox moves on before that is stored
 )
 
-// sweep ends what has run out of time and forgets what is over.
+// sweep ends what has run out of time.
 func (m *mesh) sweep(now time.Time) {
 	m.evict(now)
 	for m.expire(now) {
 	}
+	m.mu.Lock()
+	due := now.Sub(m.tidied) >= tidyEvery
+	if due {
+		m.tidied = now
+	}
+	m.mu.Unlock()
+	if due {
+		m.tidy(now)
+	}
+}
+
+// tidy forgets what is over, step by step so that no write waits for it.
+func (m *mesh) tidy(now time.Time) {
+	for more := true; more; {
+		more = false
+		err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+			n, err := tx.Prune(now.Add(-m.srv.cfg.Retention), batch)
+			more = n == batch
+			return err
+		})
+		m.logFailed("prune messages", err)
+	}
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		if _, err := tx.Prune(now.Add(-m.srv.cfg.Retention), batch); err != nil {
+		if _, err := tx.SweepAddresses(now.Add(-forgetAddress), 10*batch); err != nil {
 			return err
 		}
-		if _, err := tx.SweepAddresses(now.Add(-forgetAddress), batch); err != nil {
+		if err := m.adopt(tx, now); err != nil {
 			return err
 		}
-		return m.adopt(tx, now)
+		for addr, low := range m.movedOn() {
+			if err := tx.SetLowSeq(addr, low); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	m.logFailed("sweep", err)
+	m.logFailed("tidy", err)
+}
+
+// movedOn returns where the waiting mail of mailboxes begins that have moved
+// on a good way since that was last stored. A scan of them begins there.
+func (m *mesh) movedOn() map[int64]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	moved := make(map[int64]int64)
+	for addr, b := range m.boxes {
+		low := m.newest
+		if len(b.items) > 0 {
+			low = b.items[0].seq
+		}
+		if low-b.low >= lowStep {
+			moved[addr], b.low = low, low
+		}
+	}
+	return moved
 }
 
 // evict forgets mailboxes that nobody has drained or written to for a while.

@@ -42,6 +42,7 @@ const (
 	CloseShutdown   = 1001 // "shutting down": come back soon
 	CloseRefused    = 1008 // an Error code as text; an error frame precedes it
 	CloseTooBig     = 1009 // a frame over the limit
+	CloseInternal   = 1011 // "internal": the broker failed; it has logged why
 	CloseSuperseded = 4001 // "superseded": a newer connection of this session took over
 	CloseSlow       = 4002 // "slow consumer": answers could not be written in time
 	CloseRevoked    = 4003 // "revoked": the membership ended
