@@ -52,7 +52,6 @@ func (srv *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		srv.sockets.leave(addr)
 		return // Accept has answered
 	}
-	ws.SetReadLimit(wire.MaxFrameBytes)
 	c := newConn(srv, ws, hj.conn, addr)
 	srv.mu.Lock()
 	srv.open[c] = struct{}{}

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -409,6 +411,16 @@ func (p *testPeer) expect(typ string) map[string]any {
 	}
 }
 
+// expectAny reads until a frame of that type comes, whatever comes before.
+func (p *testPeer) expectAny(typ string) map[string]any {
+	p.t.Helper()
+	for {
+		if f := p.read(); f["type"] == typ {
+			return f
+		}
+	}
+}
+
 // event reads until that event comes, and returns its data.
 func (p *testPeer) event(name string) map[string]any {
 	p.t.Helper()
@@ -552,4 +564,26 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// A lockedBuffer is a log that tests can read.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
