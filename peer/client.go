@@ -95,7 +95,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	for {
 		changed := c.Changed()
 		switch s := c.Status(); {
-		case s.State == StateOpen:
+		case s.State == StateOpen, s.State == StateReconnecting: // it was open
 			return c, nil
 		case s.Err != nil:
 			c.Close(ctx)
@@ -105,7 +105,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 		case <-changed:
 		case <-ctx.Done():
 			c.Close(ctx)
-			return nil, fmt.Errorf("connect to %s: %w", opts.Mesh.BrokerURL, ctx.Err())
+			return nil, &unreachable{opts.Mesh.BrokerURL, ctx.Err()}
 		}
 	}
 }
