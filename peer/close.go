@@ -64,6 +64,9 @@ func judge(err error) verdict {
 // the errors above, a *wire.Error for a refusal, or err itself.
 func explain(err error) error {
 	closed, ok := errors.AsType[websocket.CloseError](err)
+	if !ok && ofNetwork(err) {
+		return &broken{err}
+	}
 	if !ok {
 		return err
 	}

@@ -82,7 +82,7 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 		if res != nil {
 			return nil, fmt.Errorf("%s is no broker's address: it answered %s", c.opts.Mesh.BrokerURL, res.Status)
 		}
-		return nil, fmt.Errorf("cannot reach the broker at %s: %w", c.opts.Mesh.BrokerURL, err)
+		return nil, &unreachable{c.opts.Mesh.BrokerURL, err}
 	}
 	ws.SetReadLimit(wire.MaxFrameBytes + readSlack)
 	k.ws, k.offset = ws, clockOffset(res.Header, time.Now())

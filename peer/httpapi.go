@@ -193,7 +193,7 @@ func (a *API) send(ctx context.Context, r request, offset time.Duration, res any
 		if uerr, ok := errors.AsType[*url.Error](err); ok {
 			err = uerr.Err // without the URL, which the text below has in short
 		}
-		return fmt.Errorf("cannot reach the broker at %s: %w", a.base, err)
+		return &unreachable{a.base, err}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHTTPReply+1))
