@@ -144,8 +144,8 @@ func (m *mesh) greet(a *arrival, saved *store.Session) {
 	prev := m.sessions[s.addr]
 	switch {
 	case prev != nil:
-		s.inherit(prev)
-		m.report(a, prev.summary, time.Now())
+		s.inherit(prev.latest())
+		m.report(a, s.summary, time.Now())
 	case saved != nil:
 		s.restore(saved)
 		m.report(a, saved.Summary, saved.LastSeen)
@@ -155,7 +155,7 @@ func (m *mesh) greet(a *arrival, saved *store.Session) {
 		s.groups = s.hello.Groups
 	case a.ack.Restored && len(s.groups) > 0:
 		a.ack.RestoredGroups = s.groups
-	case a.ack.Restored:
+	case a.ack.Restored && prev == nil:
 		s.groups = mb.groups
 	}
 }

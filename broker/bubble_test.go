@@ -23,12 +23,11 @@ import (
 func inBubble(t *testing.T, fn func(t *testing.T, b *testBroker), tune ...func(*Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		b := &testBroker{t: t, cfg: testConfig(t, tune), owner: must(seal.Generate()), mesh: store.NewID(), root: seal.NewRootKey(),
 			bubble: true, from: netip.MustParseAddr("192.0.2.1"), base: "http://127.0.0.1:7900"}
-		transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return ln.dial(ctx, b.from) }}
+		transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return b.pipes.dial(ctx, b.from) }}
 		b.http = &http.Client{Transport: transport}
-		b.start(ln)
+		b.start()
 		t.Cleanup(func() { b.stop() })
 		b.create()
 		fn(t, b)

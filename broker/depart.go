@@ -83,10 +83,8 @@ func (m *mesh) drainers(b *mailbox) []*session {
 
 // save writes the state of a session that may come back.
 func (m *mesh) save(s *session) {
-	m.mu.Lock()
-	row := s.row(true)
-	m.mu.Unlock()
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+		row := m.latest(s).row(true)
 		if err := tx.SaveSession(row); err != nil {
 			return err
 		}
@@ -100,9 +98,6 @@ func (m *mesh) save(s *session) {
 // end ends a presence whose connection is gone: its state is saved, then the
 // others are told. A return that was quicker keeps it.
 func (m *mesh) end(s *session) {
-	m.mu.Lock()
-	row := s.row(false)
-	m.mu.Unlock()
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
 		m.mu.Lock()
 		gone := m.sessions[s.addr] == s && s.conn == nil
@@ -110,6 +105,7 @@ func (m *mesh) end(s *session) {
 		if !gone {
 			return nil
 		}
+		row := m.latest(s).row(false)
 		if err := tx.SaveSession(row); err != nil {
 			return err
 		}

@@ -44,13 +44,14 @@ type testBroker struct {
 	http   *http.Client
 	from   netip.Addr // where connections come from, in a bubble
 	bubble bool       // in a bubble of synctest
+	pipes  *pipeListener
 }
 
 func newBroker(t testing.TB, tune ...func(*Config)) *testBroker {
 	t.Helper()
 	b := &testBroker{t: t, cfg: testConfig(t, tune), owner: must(seal.Generate()), mesh: store.NewID(), root: seal.NewRootKey(),
 		http: http.DefaultClient}
-	b.start(nil)
+	b.start()
 	t.Cleanup(func() { b.stop() })
 	b.create()
 	return b
@@ -74,18 +75,19 @@ func (b *testBroker) create() {
 	}
 }
 
-// start runs the broker on ln, or, without one, on a port of its own; after
-// stop it may be started again on the same data.
-func (b *testBroker) start(ln net.Listener) {
+// start runs the broker; after stop it may be started again on the same data.
+func (b *testBroker) start() {
 	b.t.Helper()
 	srv, err := Open(b.t.Context(), b.cfg)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if ln == nil {
-		if ln, err = srv.Listen(b.t.Context()); err != nil {
-			b.t.Fatal(err)
-		}
+	var ln net.Listener
+	if b.bubble {
+		b.pipes = &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+		ln = b.pipes
+	} else if ln, err = srv.Listen(b.t.Context()); err != nil {
+		b.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -105,7 +107,7 @@ func (b *testBroker) restart() {
 	b.t.Helper()
 	b.cfg.Listen = strings.TrimPrefix(b.base, "http://")
 	b.stop()
-	b.start(nil)
+	b.start()
 }
 
 // call makes a signed HTTP request, with the admin token too.

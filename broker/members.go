@@ -10,13 +10,13 @@ import (
 	"claudemesh/wire"
 )
 
-func (m *mesh) serveMembers(*caller, []byte) (wire.MemberList, error) {
+func (m *mesh) serveMembers(c *caller, _ []byte) (wire.MemberList, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	res := wire.MemberList{HTTPResult: wire.HTTPResult{OK: true}, Members: make([]wire.Member, 0, len(m.members))}
 	for _, mb := range m.members {
 		w := mb.wire()
-		n := len(mb.live)
+		n := mb.shown(c.member)
 		online := n > 0
 		w.Online, w.SessionCount = &online, &n
 		res.Members = append(res.Members, w)

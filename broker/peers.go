@@ -25,7 +25,7 @@ func (m *mesh) listPeers(c *call, req wire.ListPeers) (wire.PeersList, error) {
 		}
 	}
 	if req.Members {
-		res.Members = m.briefs()
+		res.Members = m.briefs(c.session.member)
 	}
 	return res, nil
 }
@@ -67,13 +67,25 @@ func (s *session) peer() wire.Peer {
 	return p
 }
 
-// briefs lists the members by name. It is called with m.mu held.
-func (m *mesh) briefs() []wire.MemberBrief {
+// shown counts the sessions of mb that another member, nil for the owner, may
+// see: those not hidden, and its own. It is called with the mesh's mutex held.
+func (mb *member) shown(to *member) (n int) {
+	for _, s := range mb.live {
+		if !s.hidden || mb == to {
+			n++
+		}
+	}
+	return n
+}
+
+// briefs lists the members by name, as one of them sees them. It is called
+// with m.mu held.
+func (m *mesh) briefs(to *member) []wire.MemberBrief {
 	all := make([]wire.MemberBrief, 0, len(m.members))
 	for _, mb := range m.members {
 		all = append(all, wire.MemberBrief{
 			ID: mb.id, Pubkey: mb.key, DisplayName: mb.name, RoleTag: mb.roleTag, Permission: mb.permission,
-			Online: len(mb.live) > 0, LastSeenAt: when(mb.lastSeen),
+			Online: mb.shown(to) > 0, LastSeenAt: when(mb.lastSeen),
 		})
 	}
 	slices.SortFunc(all, func(a, b wire.MemberBrief) int {

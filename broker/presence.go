@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"unicode/utf8"
 
 	"claudemesh/store"
@@ -41,29 +42,59 @@ func (m *mesh) change(by *session, fn func(*session) error, tell func(*session))
 	if err != nil {
 		return err
 	}
-	return m.db.Write(context.Background(), func(tx *store.Tx) error {
-		m.mu.Lock()
-		next := session{
-			mesh: m, member: s.member, addr: s.addr, hello: s.hello, name: s.name, connected: s.connected, stats: s.stats,
-			groups: append([]wire.Group{}, s.groups...), profile: s.profile, hidden: s.hidden, summary: s.summary,
-		}
-		m.mu.Unlock()
-		if err := fn(&next); err != nil {
+	var next *session
+	done := make(chan error, 1)
+	err = m.db.Enqueue(context.Background(), func(tx *store.Tx) error {
+		copied := m.latest(s)
+		if err := fn(copied); err != nil {
 			return err
 		}
-		if err := tx.SaveSession(next.row(true)); err != nil {
+		if err := tx.SaveSession(copied.row(true)); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			s.groups, s.profile, s.hidden, s.summary, s.stats = next.groups, next.profile, next.hidden, next.summary, next.stats
-			if tell != nil {
-				tell(s)
-			}
-		})
+		next, s.staged = copied, copied
+		tx.AfterCommit(func() { m.changed(s, next, tell) })
 		return nil
+	}, func(err error) {
+		if s.staged == next {
+			s.staged = nil
+		}
+		done <- err
 	})
+	if err != nil {
+		return err
+	}
+	return <-done
+}
+
+// changed has s take over what change has stored.
+func (m *mesh) changed(s, next *session, tell func(*session)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.groups, s.profile, s.hidden, s.summary, s.stats = next.groups, next.profile, next.hidden, next.summary, next.stats
+	if tell != nil {
+		tell(s)
+	}
+}
+
+// latest returns a copy of what is kept of s, with what writes of the same
+// transaction have made of it. It is called on the writer's goroutine.
+func (m *mesh) latest(s *session) *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.latest()
+}
+
+// latest is called with the mesh's mutex held.
+func (s *session) latest() *session {
+	from := s
+	if s.staged != nil {
+		from = s.staged
+	}
+	return &session{
+		mesh: s.mesh, member: s.member, addr: s.addr, hello: s.hello, name: s.name, connected: s.connected, stats: from.stats,
+		groups: slices.Clone(from.groups), profile: from.profile, hidden: from.hidden, summary: from.summary, status: s.status,
+	}
 }
 
 func (m *mesh) setSummary(c *call, req wire.SetSummary) error {
@@ -138,6 +169,11 @@ func setCapabilities(s *session, caps *[]string) error {
 }
 
 func (m *mesh) setStats(c *call, req wire.SetStats) error {
+	for _, n := range []float64{req.Stats.MessagesIn, req.Stats.MessagesOut, req.Stats.ToolCalls, req.Stats.Uptime, req.Stats.Errors} {
+		if n < 0 || n > 1<<53 {
+			return wire.Errorf(wire.BadRequest, "stats must be counts, not %g", n)
+		}
+	}
 	return m.change(c.session, func(s *session) error {
 		s.stats.reported = &req.Stats
 		return nil

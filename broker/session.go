@@ -53,6 +53,10 @@ type session struct {
 	status  statusRecord
 	stats   statsRecord
 
+	// staged is what a write under way makes of the session, nil if none is.
+	// It is owned by the writer of the store, for the next write to go on from.
+	staged *session
+
 	own, shared *mailbox // its own mail, and its member's
 	inflight    int      // items leased to it
 	pushed      int      // messages handed to it on this connection
