@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"claudemesh/peer"
+	"claudemesh/peer/bench"
 	"claudemesh/peer/cli"
 )
 
@@ -24,5 +25,5 @@ func run() int {
 	env := cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Args: os.Args[1:], ConfigDir: peer.ConfigDir(),
 	}
-	return cli.Main(ctx, env, []cli.Command{serveCommand()})
+	return cli.Main(ctx, env, []cli.Command{serveCommand(), bench.Command()})
 }
