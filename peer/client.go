@@ -66,22 +66,23 @@ type Client struct {
 	peers     peerCache
 
 	requests atomic.Uint64
-	drain    sync.Once
 	in, out  atomic.Int64
 
 	// Owned by run.
 	offset time.Duration // of the broker's clock from ours, as far as it matters
 
-	mu      sync.Mutex // guards what follows; never held while waiting
-	status  Status
-	changed signal
-	closing bool  // Close was called
-	conn    *conn // while open
-	hello   wire.HelloAck
-	calls   map[string]*call    // by _reqId
-	sends   map[string]*Sending // by id
-	sent    uint64              // numbers the sends
-	desired desired
+	mu        sync.Mutex // guards what follows; never held while waiting
+	status    Status
+	changed   signal
+	closing   bool  // Close was called
+	conn      *conn // while open
+	hello     wire.HelloAck
+	calls     map[string]*call    // by _reqId
+	sends     map[string]*Sending // by id
+	sent      uint64              // numbers the sends
+	desired   desired
+	rest      int // of the mail, when it was drained
+	isDrained bool
 }
 
 // Open connects to a mesh and returns once the broker has accepted the hello.
@@ -98,7 +99,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 		case s.State == StateOpen, s.State == StateReconnecting: // it was open
 			return c, nil
 		case s.Err != nil:
-			c.Close(ctx)
+			c.Close(context.WithoutCancel(ctx))
 			return nil, s.Err
 		}
 		select {
@@ -224,8 +225,17 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // Drained returns a channel that is closed when the broker has pushed the mail
-// that waited for a client opened with Drain.
+// that waited for a client opened with Drain. A client that never is open, or
+// whose broker is of an older version, is never drained.
 func (c *Client) Drained() <-chan struct{} { return c.drained }
+
+// Remaining returns how many messages the broker kept back when it had
+// drained, because the recipient is busy or more waited than it hands out.
+func (c *Client) Remaining() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rest
+}
 
 // Counters returns how many messages the client has received and how many of
 // its own the broker has accepted.

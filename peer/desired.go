@@ -56,7 +56,7 @@ func (d *desired) wishes(ack *wire.HelloAck) []wish {
 	var out []wish
 	for _, g := range d.joined {
 		if !slices.Contains(has, g) {
-			out = append(out, wire.JoinGroup{Name: g.Name, Role: g.Role})
+			out = append(out, wire.JoinGroup(g))
 		}
 	}
 	for _, name := range d.left {
@@ -181,7 +181,7 @@ func (c *Client) JoinGroup(ctx context.Context, g wire.Group) error {
 	if err != nil {
 		return err
 	}
-	return c.want(ctx, wire.JoinGroup{Name: g.Name, Role: g.Role}, func(d *desired) func() { return d.join(g) })
+	return c.want(ctx, wire.JoinGroup(g), func(d *desired) func() { return d.join(g) })
 }
 
 // LeaveGroup takes the session out of a group, with or without its @.
@@ -191,12 +191,4 @@ func (c *Client) LeaveGroup(ctx context.Context, name string) error {
 		return err
 	}
 	return c.want(ctx, wire.LeaveGroup{Name: g.Name}, func(d *desired) func() { return d.leave(g.Name) })
-}
-
-// Leave ends the membership of this client's member in the mesh, for all its
-// sessions. The client is closed with ErrRevoked soon after; the caller removes
-// the mesh from the configuration.
-func (c *Client) Leave(ctx context.Context) error {
-	_, err := Call(ctx, c, wire.LeaveMesh{})
-	return err
 }

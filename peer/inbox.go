@@ -197,8 +197,18 @@ func (c *Client) MarkSeen(ids ...string) {
 	b.changed.fire()
 }
 
+// Forget drops records that the caller has kept elsewhere but that nobody has
+// seen yet, to make room. They stay delivered for the broker, which offers them
+// to the next process of the session.
+func (c *Client) Forget(ids ...string) {
+	b := c.inbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = slices.DeleteFunc(b.records, func(r *item) bool { return slices.Contains(ids, r.MessageID) })
+}
+
 // Refused returns how many pushes found no room in the inbox. The broker keeps
-// them and offers them again.
+// them and offers them again; one of an older version does not.
 func (c *Client) Refused() int {
 	c.inbox.mu.Lock()
 	defer c.inbox.mu.Unlock()

@@ -382,14 +382,14 @@ func TestDrainedIsReported(t *testing.T) {
 	b := newTestBroker(t, func(k *brokerConn, _ int) {
 		k.hello()
 		k.write("", plainPush("1"))
-		k.write("", wire.Drained{Pushed: 1})
-		k.write("", wire.Drained{})
+		k.write("", wire.Drained{Pushed: 1, Remaining: 4})
+		k.write("", wire.Drained{Pushed: 1, Remaining: 4})
 		k.serve(nil)
 	})
 	c := b.open(func(o *Options) { o.Transient, o.Drain = true, true })
 	receive(t, c.Drained())
-	if n := len(c.Unseen()); n != 1 {
-		t.Errorf("%d records when drained", n)
+	if n := len(c.Unseen()); n != 1 || c.Remaining() != 4 {
+		t.Errorf("%d records when drained, %d remain", n, c.Remaining())
 	}
 }
 

@@ -60,6 +60,12 @@ func (c *Client) receipt(r *wire.Receipt) {
 	c.events.add(Event{Frame: *r, ReceivedAt: time.Now()})
 }
 
-func (c *Client) drainDone(*wire.Drained) {
-	c.drain.Do(func() { close(c.drained) })
+func (c *Client) drainDone(d *wire.Drained) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest = d.Remaining
+	if !c.isDrained {
+		c.isDrained = true
+		close(c.drained)
+	}
 }

@@ -27,10 +27,9 @@ type SendRequest struct {
 	Receipt wire.DeliveryState
 	// Exclude are addresses a multicast leaves out.
 	Exclude []string
-	// ID is the sender's own id, random if empty. The broker accepts a message
-	// once per id: a caller who does not know whether a send succeeded repeats
-	// it with the Sending it has, not with a new call, which would be sealed
-	// anew and refused as a conflict.
+	// ID is the sender's own id, random if empty. The broker accepts one
+	// message per id and session. Every call seals anew, so a second one with
+	// the same id is refused as a Conflict if the first was accepted.
 	ID string
 }
 
