@@ -34,6 +34,11 @@ func commands() []Command {
 		joinCommand(),
 		listCommand(),
 
+		peersCommand(),
+		sendCommand(),
+		inboxCommand(),
+		watchCommand(),
+
 		versionCommand(),
 		completionCommand(),
 		completeCommand(),

@@ -41,6 +41,8 @@ type Command struct {
 	JSON bool
 	// NoJSON says why a command has no --json; every command has one or the other.
 	NoJSON string
+	// Output is a value of the type that --json prints, for the reference.
+	Output any
 	// Complete offers values, without using the network: for a flag under its
 	// name with dashes, for an argument under its name in Args.
 	Complete map[string]Completer

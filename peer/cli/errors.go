@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"claudemesh/wire"
 )
 
 // HintError is an error with a hint at what the user can do about it, which is
@@ -58,7 +60,7 @@ func report(ctx context.Context, env *Env, inv *invocation, err error) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	env.Err().Printf("%s: %s\n", program, strings.TrimSpace(err.Error()))
+	env.Err().Printf("%s: %s\n", program, strings.TrimSpace(plainError(err)))
 	if hint, ok := errors.AsType[*HintError](err); ok {
 		env.Err().Printf("hint: %s\n", hint.Hint)
 	}
@@ -69,4 +71,14 @@ func report(ctx context.Context, env *Env, inv *invocation, err error) int {
 		env.Err().Printf("usage: %s\nrun `%s --help` for help\n", usageLine(inv.path), spelling(inv.path))
 	}
 	return 2
+}
+
+// plainError is the text of err for people: the codes of the wire, which are
+// for programs, are left out where there are words beside them.
+func plainError(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*wire.Error](err); ok && e.Message != "" {
+		text = strings.Replace(text, e.Error(), e.Message, 1)
+	}
+	return text
 }

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"flag"
+
+	"claudemesh/peer"
+	"claudemesh/wire"
+)
+
+// watchFlags are the flags of watch.
+type watchFlags struct {
+	name   string
+	status string
+	ack    string
+	groups groupsFlag
+}
+
+func watchCommand() Command {
+	var f watchFlags
+	return Command{
+		Name:  "watch",
+		Theme: Talk,
+		Short: "Be online and print one line per message",
+		Long: `Makes you a peer that others see and can send to, until it is interrupted. Each
+message is one line, for a background command or a log; line breaks in it become
+blanks. When the connection is lost it is made again, and nothing is missed.
+
+With --ack delivered the messages are not taken for seen: ` + "`claudemesh inbox`" + ` shows
+them again when watch has ended.
+
+Inside a session it is that session, and takes the place of another process that
+is connected as it.`,
+		Examples: []string{"claudemesh watch", "claudemesh watch --json >> mail.jsonl", "claudemesh watch --name builder --group ci --status idle"},
+		Mesh:     true,
+		JSON:     true,
+		Output:   peer.Record{},
+		Flags: func(fs *flag.FlagSet) {
+			fs.StringVar(&f.name, "name", "", "be called `name`")
+			fs.Var(&f.groups, "group", "join `group[:role]`; may be repeated")
+			choiceVar(fs, &f.status, "status", "", "show this `status`: idle, working or dnd", statuses()...)
+			choiceVar(fs, &f.ack, "ack", "seen", "say that messages are `seen` or only delivered", "seen", "delivered")
+		},
+		Complete: map[string]Completer{"--status": Values(statuses()...), "--ack": Values("seen", "delivered")},
+		Run:      func(ctx context.Context, env *Env, _ []string) error { return f.watch(ctx, env) },
+	}
+}
+
+func (f *watchFlags) watch(ctx context.Context, env *Env) error {
+	c, mesh, err := env.ChosenMesh()
+	if err != nil {
+		return err
+	}
+	opts, err := env.options(c, mesh)
+	if err != nil {
+		return err
+	}
+	opts.DisplayName = cmp.Or(f.name, opts.DisplayName)
+	opts.Groups = f.groups
+	opts.Channel = "watch"
+	client, err := dial(ctx, env, opts)
+	if err != nil {
+		return err
+	}
+	err = f.run(ctx, env, client)
+	hangUp(ctx, client)
+	return explainMesh(err, mesh)
+}
+
+func (f *watchFlags) run(ctx context.Context, env *Env, c *peer.Client) error {
+	if f.status != "" {
+		if err := c.SetStatus(ctx, wire.Status(f.status)); err != nil {
+			return err
+		}
+	}
+	env.Err().Printf("Online in %s as %s. Ctrl-C ends.\n", c.Mesh().Slug, c.Hello().MemberDisplayName)
+	m := &mail{env: env, c: c, keep: f.ack == "delivered", print: func(r *peer.Record) error { return printLine(env, r) }}
+	if env.JSON {
+		m.print = func(r *peer.Record) error { return env.Out().JSONLine(r) }
+	}
+	if m.keep {
+		show := m.print
+		m.print = func(r *peer.Record) error {
+			c.Forget(r.MessageID)
+			return show(r)
+		}
+	}
+	err := m.follow(ctx, c)
+	if err == nil {
+		err = m.settle(ctx)
+	}
+	return err
+}
+
+// statuses are the words for what a session is doing.
+func statuses() []string {
+	return []string{string(wire.Idle), string(wire.Working), string(wire.DND)}
+}
