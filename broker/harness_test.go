@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,8 @@ type testBroker struct {
 	owner seal.PrivateKey
 	mesh  string
 	root  string
+
+	stamped atomic.Int64 // last time that was signed
 
 	http   *http.Client
 	from   netip.Addr // where connections come from, in a bubble
@@ -110,6 +113,17 @@ func (b *testBroker) restart() {
 	b.start()
 }
 
+// stamp returns the time to sign, which is never twice the same: what is
+// signed again in the same millisecond is a repetition.
+func (b *testBroker) stamp() wire.Millis {
+	for {
+		last := b.stamped.Load()
+		if now := max(time.Now().UnixMilli(), last+1); b.stamped.CompareAndSwap(last, now) {
+			return wire.Millis(now)
+		}
+	}
+}
+
 // call makes a signed HTTP request, with the admin token too.
 func (b *testBroker) call(method, path string, key seal.PrivateKey, body any) (int, map[string]any) {
 	b.t.Helper()
@@ -118,7 +132,7 @@ func (b *testBroker) call(method, path string, key seal.PrivateKey, body any) (i
 		data = must(json.Marshal(body))
 	}
 	req := must(http.NewRequestWithContext(b.t.Context(), method, b.base+path, bytes.NewReader(data)))
-	now := time.Now().UnixMilli()
+	now := int64(b.stamp())
 	pub := key.Public().String()
 	req.Header.Set(wire.HeaderPubkey, pub)
 	req.Header.Set(wire.HeaderTimestamp, fmt.Sprint(now))
@@ -204,7 +218,7 @@ func (m *testMember) pub() string { return m.key.Public().String() }
 // it, signed after change has had its way with it.
 func (m *testMember) hello(session string, change ...func(*wire.Hello)) wire.Hello {
 	h := wire.Hello{MeshID: m.b.mesh, MemberID: m.id, Pubkey: m.pub(), SessionID: session, PID: 1, Cwd: "/work", DisplayName: m.name,
-		Timestamp: wire.MillisOf(time.Now())}
+		Timestamp: m.b.stamp()}
 	for _, fn := range change {
 		fn(&h)
 	}

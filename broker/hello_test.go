@@ -130,7 +130,9 @@ func TestClocksMayDifferByAMinuteInclusive(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {
 		alice := b.join("alice")
-		at := func(off wire.Millis) wire.Hello { return alice.hello("a", func(h *wire.Hello) { h.Timestamp += off }) }
+		at := func(off wire.Millis) wire.Hello {
+			return alice.hello("a", func(h *wire.Hello) { h.Timestamp = wire.MillisOf(time.Now()) + off })
+		}
 		for _, off := range []wire.Millis{-60_000, 60_000} {
 			b.connect(at(off)).leave()
 		}

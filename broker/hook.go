@@ -29,7 +29,7 @@ func (srv *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return wire.HookResult{}, err
 		}
-		n, presence := m.hookStatus(mb, &h)
+		n, presence := m.hookStatusOf(mb, &h)
 		return wire.HookResult{HTTPResult: wire.HTTPResult{OK: true}, PresenceID: presence, Updated: n, Pending: n == 0}, nil
 	})(w, r)
 }
@@ -70,29 +70,27 @@ func (srv *Server) legacyHook(from netip.Addr, h *wire.HookStatus) (wire.HookRes
 	res := wire.HookResult{HTTPResult: wire.HTTPResult{OK: true}}
 	here := false
 	for _, m := range srv.all() {
-		if !m.connectedFrom(from) {
-			continue
-		}
-		here = true
-		n, presence := m.hookStatus(nil, h)
+		n, presence := m.hookStatus(h, func(s *session) bool { return s.connectedFrom(from) })
 		res.Updated += n
 		if n > 0 {
 			res.PresenceID = presence
 		}
+		here = here || m.anyFrom(from)
 	}
 	if !here {
 		return wire.HookResult{}, wire.Errorf(wire.Unauthorized, "no session is connected from %s: sign the report", from)
 	}
-	res.Pending = res.Updated == 0
 	return res, nil
 }
 
-// connectedFrom reports whether a session is connected from that address.
-func (m *mesh) connectedFrom(from netip.Addr) bool {
+func (s *session) connectedFrom(a netip.Addr) bool { return s.conn != nil && s.conn.addr == a }
+
+// anyFrom reports whether a session is connected from that address.
+func (m *mesh) anyFrom(a netip.Addr) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.sessions {
-		if s.conn != nil && s.conn.addr == from {
+		if s.connectedFrom(a) {
 			return true
 		}
 	}

@@ -58,9 +58,9 @@ func (m *mesh) release(s *session) {
 	m.pump(s)
 }
 
-// hookStatus applies a hook's report to the member's sessions it fits best,
-// and returns how many and one of their presences; 0 if it waits for one.
-func (m *mesh) hookStatus(mb *member, h *wire.HookStatus) (n int, presence string) {
+// hookStatus applies a hook's report to those of the sessions it may be about
+// that it fits best, and returns how many and one of their presences.
+func (m *mesh) hookStatus(h *wire.HookStatus, about func(*session) bool) (n int, presence string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, fits := range []func(*session) bool{
@@ -69,7 +69,7 @@ func (m *mesh) hookStatus(mb *member, h *wire.HookStatus) (n int, presence strin
 		func(s *session) bool { return h.Cwd != "" && s.hello.Cwd == h.Cwd },
 	} {
 		for _, s := range m.sessions {
-			if (mb == nil || s.member == mb) && fits(s) {
+			if about(s) && fits(s) {
 				n, presence = n+1, s.presence
 				if s.status.status != wire.DND {
 					m.writeStatus(s, h.Status, wire.SourceHook)
@@ -80,10 +80,20 @@ func (m *mesh) hookStatus(mb *member, h *wire.HookStatus) (n int, presence strin
 			return n, presence
 		}
 	}
-	if mb != nil {
-		m.pending = append(m.pending[max(0, len(m.pending)-maxPending+1):],
-			pendingStatus{mb, h.SessionID, h.PID, h.Cwd, h.Status, time.Now()})
+	return 0, ""
+}
+
+// hookStatusOf applies a report of the member, or keeps it for a session that
+// is just coming.
+func (m *mesh) hookStatusOf(mb *member, h *wire.HookStatus) (n int, presence string) {
+	n, presence = m.hookStatus(h, func(s *session) bool { return s.member == mb })
+	if n > 0 {
+		return n, presence
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending = append(m.pending[max(0, len(m.pending)-maxPending+1):],
+		pendingStatus{mb, h.SessionID, h.PID, h.Cwd, h.Status, time.Now()})
 	return 0, ""
 }
 
@@ -94,6 +104,8 @@ func (m *mesh) applyPending(s *session) {
 	for _, p := range m.pending {
 		switch {
 		case time.Since(p.at) > pendingTime:
+		case p.member == s.member && p.fits(s) && s.status.status == wire.DND:
+			// is spent: hooks do not lift it
 		case p.member == s.member && p.fits(s):
 			s.status = statusRecord{p.status, wire.SourceHook, p.at}
 		default:

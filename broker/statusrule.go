@@ -19,11 +19,13 @@ func newStatus() statusRecord { return statusRecord{wire.Idle, wire.SourceJSONL,
 
 // write applies a report and says whether the status changed. A report of
 // a lower rank than the record's does not replace another status while the
-// record is fresh, and nothing but a manual report ends a manual dnd.
+// record is fresh; but a person who wants quiet gets it at once, and nothing
+// but a manual report ends it.
 func (r *statusRecord) write(st wire.Status, src wire.Source, now time.Time, fresh, working time.Duration) bool {
 	if r.source == wire.SourceManual {
 		fresh = working
 	}
+	quiet := st == wire.DND && src == wire.SourceManual
 	lower, stale := src.Rank() < r.source.Rank(), now.Sub(r.at) > fresh
 	switch {
 	case r.status == wire.DND && r.source == wire.SourceManual && src != wire.SourceManual:
@@ -31,7 +33,7 @@ func (r *statusRecord) write(st wire.Status, src wire.Source, now time.Time, fre
 	case st == r.status && lower && !stale:
 		r.at = now
 		return false
-	case st != r.status && lower && !stale:
+	case st != r.status && lower && !stale && !quiet:
 		return false
 	}
 	changed := st != r.status
