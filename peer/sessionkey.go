@@ -172,6 +172,15 @@ func (s *SessionKeys) Prune(olderThan time.Duration) (removed int, err error) {
 	return removed, nil
 }
 
+// Forget removes the keys of a mesh that was left. What was sealed to them can
+// no longer be read.
+func (s *SessionKeys) Forget(meshID string) error {
+	if err := os.RemoveAll(s.meshDir(meshID)); err != nil {
+		return fmt.Errorf("remove session keys: %w", err)
+	}
+	return nil
+}
+
 // removeUnused removes the key file if its last use was before limit. It looks
 // again under the lock, for the session may just have come back.
 func removeUnused(path string, limit time.Time) (bool, error) {

@@ -32,7 +32,12 @@ func themes() []Theme {
 func commands() []Command {
 	return []Command{
 		joinCommand(),
+
+		createCommand(),
 		listCommand(),
+		leaveCommand(),
+		inviteCommand(),
+		membersCommand(),
 
 		peersCommand(),
 		sendCommand(),

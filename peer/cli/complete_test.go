@@ -26,7 +26,7 @@ func TestCompletionsComeFromTheTable(t *testing.T) {
 	f.join(t, "home", "work", "x$(reboot)")
 	for line, want := range map[string]string{
 		"ec|":                       "echo",
-		"l|":                        "list",
+		"lis|":                      "list",
 		"__|":                       "",
 		"--v|":                      "--version",
 		"tool |":                    "revoke pass",

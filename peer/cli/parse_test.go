@@ -37,10 +37,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 
 func TestWrongCommandLinesExitWithTwo(t *testing.T) {
 	for line, want := range map[string]string{
-		"sned":                      "",
+		"sned":                      "hint: did you mean `claudemesh send`?",
 		"lits":                      "hint: did you mean `claudemesh list`?",
 		"ech bob hi":                "hint: did you mean `claudemesh echo`?",
-		"revoke x":                  "hint: did you mean `claudemesh tool revoke`?",
+		"pass x":                    "hint: did you mean `claudemesh tool pass`?",
 		"tools":                     "hint: did you mean `claudemesh tool`?",
 		"echo":                      "<to> is missing",
 		"echo bob":                  "<message> is missing",
@@ -68,8 +68,8 @@ func TestWrongCommandLinesExitWithTwo(t *testing.T) {
 
 func TestGroupWithoutACommandListsThem(t *testing.T) {
 	f := newFixture(t)
-	g := Command{Name: "invite", Short: "Invite", Sub: []Command{{Name: "create"}, {Name: "revoke"}}}
-	if code := f.run(t, []Command{g}, "invite"); code != 2 || !strings.Contains(f.stderr.String(), "needs one of: create, revoke") {
+	g := Command{Name: "thing", Short: "Things", Sub: []Command{{Name: "create"}, {Name: "revoke"}}}
+	if code := f.run(t, []Command{g}, "thing"); code != 2 || !strings.Contains(f.stderr.String(), "needs one of: create, revoke") {
 		t.Errorf("exit %d, %q", code, &f.stderr)
 	}
 }
