@@ -49,7 +49,7 @@ func (l look) fault(stdout string) string {
 
 // field returns the value at a path of a JSON text: text as it is, anything
 // else as compact JSON. A path is of names and brackets, such as
-// peers[0].groups, peers[name=bob].status or peers[-1]; # is the length of a
+// peers[0].groups, peers[name=bob].status or peers[-1]; length is that of a
 // list.
 func field(text, path string) (string, error) {
 	var v any
@@ -83,7 +83,7 @@ func step(v any, path string) (any, string, error) {
 	if i := strings.IndexAny(path, ".["); i >= 0 {
 		name, rest = path[:i], path[i:]
 	}
-	if list, ok := v.([]any); ok && name == "#" {
+	if list, ok := v.([]any); ok && name == "length" {
 		return float64(len(list)), rest, nil
 	}
 	object, _ := v.(map[string]any)
@@ -122,14 +122,14 @@ func element(v any, index string) (any, error) {
 func TestFieldFollowsPaths(t *testing.T) {
 	const text = `{"n": 12, "who": "ann", "peers": [{"name": "bob", "groups": ["a"]}, {"name": "cy", "on": true}]}`
 	for _, c := range []struct{ path, want string }{
-		{"who", "ann"}, {"n", "12"}, {".who", "ann"}, {"peers.#", "2"}, {"peers[0].name", "bob"}, {"peers[-1].name", "cy"},
+		{"who", "ann"}, {"n", "12"}, {".who", "ann"}, {"peers.length", "2"}, {"peers[0].name", "bob"}, {"peers[-1].name", "cy"},
 		{"peers[name=cy].on", "true"}, {"peers[0].groups", `["a"]`}, {"peers[0].groups[0]", "a"},
 	} {
 		if got, err := field(text, c.path); got != c.want || err != nil {
 			t.Errorf("%s is %q, %v; want %q", c.path, got, err, c.want)
 		}
 	}
-	for _, path := range []string{"nobody", "peers[2]", "peers[-3]", "peers[x]", "peers[name=dee]", "peers[0", "who.x", "who[0]", "n.#"} {
+	for _, path := range []string{"nobody", "peers[2]", "peers[-3]", "peers[x]", "peers[name=dee]", "peers[0", "who.x", "who[0]", "n.length"} {
 		if got, err := field(text, path); err == nil {
 			t.Errorf("%s is %q; want an error", path, got)
 		}
