@@ -75,6 +75,25 @@ func (a *API) Health(ctx context.Context) (h wire.Health, err error) {
 	return h, err
 }
 
+// Skew returns how far the broker's clock is ahead of ours, to about half
+// a second.
+func (a *API) Skew(ctx context.Context) (time.Duration, error) {
+	req, err := a.build(ctx, request{method: http.MethodGet, path: "/health", unsigned: true}, 0)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return 0, &unreachable{a.base, err}
+	}
+	resp.Body.Close()
+	offset := clockOffset(resp.Header, time.Now())
+	if offset == nil {
+		return 0, fmt.Errorf("%s does not say what time it has", a.base)
+	}
+	return *offset, nil
+}
+
 // Members lists the members of a mesh.
 func (a *API) Members(ctx context.Context, meshID string) ([]wire.Member, error) {
 	var res wire.MemberList

@@ -31,18 +31,24 @@ func themes() []Theme {
 // commands is the table.
 func commands() []Command {
 	return []Command{
+		welcomeCommand(),
 		joinCommand(),
+		statusCommand(),
 
 		createCommand(),
 		listCommand(),
 		leaveCommand(),
 		inviteCommand(),
 		membersCommand(),
+		infoCommand(),
 
 		peersCommand(),
 		sendCommand(),
 		inboxCommand(),
 		watchCommand(),
+		traceCommand(),
+		groupCommand(),
+		summaryCommand(),
 
 		versionCommand(),
 		completionCommand(),

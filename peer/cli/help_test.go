@@ -8,8 +8,8 @@ import (
 
 func TestHelpIsOnStandardOutput(t *testing.T) {
 	for line, want := range map[string][]string{
-		"":                     {"Usage", "Talk\n", "echo", "tool", "More\n", "version"},
-		"--help":               {"Talk\n"},
+		"":                     {"claudemesh serve", "claudemesh join", "claudemesh --help"},
+		"--help":               {"Usage", "Talk\n", "echo", "tool", "More\n", "version"},
 		"-h":                   {"Talk\n"},
 		"help":                 {"Talk\n"},
 		"echo --help":          {"claudemesh echo <to> <message>... [flags]", "--priority <when>", "(default next)", "$CLAUDEMESH_PRIORITY", "-y, --yes", "claudemesh echo bob hi"},
