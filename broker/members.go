@@ -164,17 +164,19 @@ func (m *mesh) revokeMember(c *caller, _ []byte) (wire.HTTPResult, error) {
 			return wire.HTTPResult{}, err
 		}
 	}
-	return wire.HTTPResult{OK: true}, m.revoke(id)
+	return wire.HTTPResult{OK: true}, m.revoke(id, func() {})
 }
 
-// leaveMesh ends the membership of the one who asks.
-func (m *mesh) leaveMesh(c *call, _ wire.LeaveMesh) (wire.Ack, error) {
-	return wire.Ack{ID: c.head.ReqID}, m.revoke(c.session.member.id)
+// leaveMesh ends the membership of the one who asks, who is told before its
+// connections are closed.
+func (m *mesh) leaveMesh(c *call, _ wire.LeaveMesh) error {
+	return m.revoke(c.session.member.id, func() { c.acknowledge(&wire.Ack{ID: c.head.ReqID}) })
 }
 
 // revoke ends a membership: its key opens nothing any more, and its sessions
-// are closed after what was queued for them has been written.
-func (m *mesh) revoke(id string) error {
+// are closed after what was queued for them has been written. tell is called
+// in between.
+func (m *mesh) revoke(id string, tell func()) error {
 	return m.db.Write(context.Background(), func(tx *store.Tx) error {
 		m.mu.Lock()
 		known := m.members[id] != nil
@@ -185,7 +187,10 @@ func (m *mesh) revoke(id string) error {
 		if err := tx.RevokeMember(id, time.Now()); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { m.expel(id) })
+		tx.AfterCommit(func() {
+			tell()
+			m.expel(id)
+		})
 		return nil
 	})
 }

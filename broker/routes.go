@@ -23,7 +23,7 @@ func routes() []route {
 		// The mesh.
 		handle((*mesh).listPeers),
 		handle((*mesh).meshInfo),
-		handle((*mesh).leaveMesh),
+		later((*mesh).leaveMesh),
 	}
 }
 
