@@ -72,8 +72,18 @@ func (b *boxes) put(p pair, box *seal.Box) {
 // seal returns the envelope of a message: a box for a key, and for several
 // recipients what the options and the mesh allow.
 func (c *Client) seal(ctx context.Context, to wire.Target, text string) (nonce, ciphertext string, err error) {
+	return c.sealWith(ctx, seal.NewNonce(), to, text)
+}
+
+// sealOnce is seal for a message that the caller may compose again under the
+// same id, also in another process: then its envelope is the same too.
+func (c *Client) sealOnce(ctx context.Context, id string, to wire.Target, text string) (nonce, ciphertext string, err error) {
+	return c.sealWith(ctx, seal.RepeatableNonce(c.own, c.opts.Mesh.MeshID, to.String(), id, text), to, text)
+}
+
+func (c *Client) sealWith(ctx context.Context, n seal.Nonce, to wire.Target, text string) (nonce, ciphertext string, err error) {
 	if to.Multicast() {
-		return c.sealMulticast(ctx, to, text)
+		return c.sealMulticast(ctx, n, to, text)
 	}
 	key, err := seal.ParsePublicKey(to.Name)
 	if err != nil {
@@ -83,21 +93,21 @@ func (c *Client) seal(ctx context.Context, to wire.Target, text string) (nonce, 
 	if err != nil {
 		return "", "", wire.Errorf(wire.InvalidTarget, "%s… is no key of a peer", to.Name[:min(8, len(to.Name))])
 	}
-	nonce, ciphertext, err = box.Seal([]byte(text))
-	if err == nil && to.Name != c.address {
+	nonce, ciphertext = box.SealWith(n, []byte(text))
+	if to.Name != c.address {
 		c.inbox.sealed(nonce)
 	}
-	return nonce, ciphertext, err
+	return nonce, ciphertext, nil
 }
 
-func (c *Client) sealMulticast(ctx context.Context, to wire.Target, text string) (nonce, ciphertext string, err error) {
+func (c *Client) sealMulticast(ctx context.Context, n seal.Nonce, to wire.Target, text string) (nonce, ciphertext string, err error) {
 	switch policy := c.opts.EncryptMulticast; {
 	case policy == MulticastSealed && c.multicast == nil:
 		return "", "", fmt.Errorf("cannot encrypt for %s: the configuration has no root key for mesh %s; join it again with a new invite", to, c.opts.Mesh.Slug)
 	case policy == MulticastSealed, policy == MulticastAuto && c.allReadSealed(ctx):
-		return c.multicast.Seal(c.own, c.opts.Mesh.MeshID, to.String(), text)
+		return c.multicast.SealWith(n, c.own, c.opts.Mesh.MeshID, to.String(), text)
 	}
-	nonce, ciphertext = seal.PlainEnvelope(text)
+	nonce, ciphertext = seal.PlainEnvelopeWith(n, text)
 	return nonce, ciphertext, nil
 }
 

@@ -27,9 +27,10 @@ type SendRequest struct {
 	Receipt wire.DeliveryState
 	// Exclude are addresses a multicast leaves out.
 	Exclude []string
-	// ID is the sender's own id, random if empty. The broker accepts one
-	// message per id and session. Every call seals anew, so a second one with
-	// the same id is refused as a Conflict if the first was accepted.
+	// ID is the sender's own id, random if empty. The broker accepts a message
+	// once per id: a caller who does not know whether a send succeeded repeats
+	// it with the same id, from another process too, and gets the first answer
+	// again. Another message under that id is refused as a conflict.
 	ID string
 }
 
@@ -119,7 +120,12 @@ func (c *Client) compose(ctx context.Context, req SendRequest) ([]byte, string, 
 		return nil, "", err
 	}
 	f.TargetSpec = target.String()
-	if f.Nonce, f.Ciphertext, err = c.seal(ctx, target, req.Text); err != nil {
+	if req.ID == "" {
+		f.Nonce, f.Ciphertext, err = c.seal(ctx, target, req.Text)
+	} else {
+		f.Nonce, f.Ciphertext, err = c.sealOnce(ctx, req.ID, target, req.Text)
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	frame, err := wire.Append(nil, "", f)

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -41,11 +40,13 @@ func NewBox(mine PrivateKey, theirs PublicKey) (*Box, error) {
 // Seal encrypts plaintext under a fresh random nonce and returns the fields nonce and ciphertext of a direct
 // message: standard base64 of 24 bytes, and of tag ‖ ciphertext (the crypto_box_easy layout).
 func (b *Box) Seal(plaintext []byte) (nonce, ciphertext string, err error) {
-	var n [NonceSize]byte
-	if _, err := rand.Read(n[:]); err != nil {
-		return "", "", fmt.Errorf("seal a message: %w", err)
-	}
-	return encode(n[:]), encode(b.seal(plaintext, &n)), nil
+	nonce, ciphertext = b.SealWith(NewNonce(), plaintext)
+	return nonce, ciphertext, nil
+}
+
+// SealWith is Seal under a nonce that the caller has: see RepeatableNonce.
+func (b *Box) SealWith(n Nonce, plaintext []byte) (nonce, ciphertext string) {
+	return encode(n[:]), encode(b.seal(plaintext, (*[NonceSize]byte)(&n)))
 }
 
 func (b *Box) seal(plaintext []byte, nonce *[NonceSize]byte) []byte {

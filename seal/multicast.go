@@ -3,7 +3,6 @@ package seal
 import (
 	"crypto/ed25519"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -25,8 +24,11 @@ var ErrMulticastSignature = errors.New("the sender's signature does not fit the 
 // PlainEnvelope returns the fields of a multicast that old peers can read: a nonce that means nothing, and base64 of
 // the text. It is neither secret nor authenticated.
 func PlainEnvelope(text string) (nonce, ciphertext string) {
-	var n [NonceSize]byte
-	rand.Read(n[:]) // never fails: crypto/rand ends the program instead
+	return PlainEnvelopeWith(NewNonce(), text)
+}
+
+// PlainEnvelopeWith is PlainEnvelope with a nonce that the caller has.
+func PlainEnvelopeWith(n Nonce, text string) (nonce, ciphertext string) {
 	return encode(n[:]), encode([]byte(text))
 }
 
@@ -92,14 +94,17 @@ func NewMulticast(rootKey string) (*Multicast, error) {
 
 // Seal encrypts text for every member of the mesh and signs it for exactly this mesh and target.
 func (m *Multicast) Seal(sender PrivateKey, meshID, target, text string) (nonce, ciphertext string, err error) {
+	return m.SealWith(NewNonce(), sender, meshID, target, text)
+}
+
+// SealWith is Seal under a nonce that the caller has: see RepeatableNonce.
+func (m *Multicast) SealWith(n Nonce, sender PrivateKey, meshID, target, text string) (nonce, ciphertext string, err error) {
 	if sender.IsZero() {
 		return "", "", fmt.Errorf("%w: there is no private key to sign the multicast with", ErrKey)
 	}
 	if !utf8.ValidString(text) {
 		return "", "", errors.New("seal a multicast: the message is not UTF-8 text")
 	}
-	var n [NonceSize]byte
-	rand.Read(n[:]) // never fails: crypto/rand ends the program instead
 	nonce = encode(n[:])
 	signed, err := multicastText(meshID, sender.Public(), nonce, target, text)
 	if err != nil {
@@ -107,7 +112,7 @@ func (m *Multicast) Seal(sender PrivateKey, meshID, target, text string) (nonce,
 	}
 	public := sender.Public()
 	plaintext := append(append(public[:], sender.sign(signed)...), text...)
-	return nonce, multicastPrefix + encode(secretbox.Seal(nil, plaintext, &n, m.key())), nil
+	return nonce, multicastPrefix + encode(secretbox.Seal(nil, plaintext, (*[NonceSize]byte)(&n), m.key())), nil
 }
 
 // Open decrypts a multicast and verifies that sender addressed text to target in meshID. The caller compares sender

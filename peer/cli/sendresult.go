@@ -95,7 +95,14 @@ func (s *sentJSON) describe() string {
 		return fmt.Sprintf("nobody is in %s now", s.To)
 	case s.State != "":
 		return s.describeState(who)
-	case s.multicast():
+	case s.Duplicate:
+		return "accepted before under this --id: " + s.describeOutcome(who)
+	}
+	return s.describeOutcome(who)
+}
+
+func (s *sentJSON) describeOutcome(who string) string {
+	if s.multicast() {
 		return s.describeMany()
 	}
 	text := map[wire.Outcome]string{
@@ -103,9 +110,6 @@ func (s *sentJSON) describe() string {
 		wire.Held:   "held: " + who + " is busy and gets it when idle",
 		wire.Queued: "queued: " + who + " is offline and gets it on its return",
 	}[s.Outcome]
-	if s.Duplicate {
-		text = "accepted before under this --id; now " + text
-	}
 	return cmp.Or(text, "accepted for "+who)
 }
 
