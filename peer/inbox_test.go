@@ -459,3 +459,15 @@ func TestOldestEventsAreDroppedAndCounted(t *testing.T) {
 		t.Errorf("the oldest is %s", first.MessageID)
 	}
 }
+
+func TestSeenIsNeverTakenBack(t *testing.T) {
+	q := ackQueue{state: make(map[string]wire.DeliveryState)}
+	q.put("1", wire.StateDelivered)
+	told := q.batch()
+	q.put("1", wire.StateSeen)
+	q.put("1", wire.StateDelivered)
+	q.confirm(told)
+	if a := q.batch(); a.State != wire.StateSeen || len(a.MessageIDs) != 1 {
+		t.Errorf("left to tell: %+v", a)
+	}
+}

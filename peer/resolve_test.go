@@ -217,3 +217,13 @@ func TestOneMessageReachesNobodyTwice(t *testing.T) {
 		}
 	}
 }
+
+func TestListAskedForBeforeNewsIsNotKept(t *testing.T) {
+	var p peerCache
+	_, epoch, _ := p.get()
+	p.forget()
+	p.put(wire.PeersList{}, epoch)
+	if _, _, ok := p.get(); ok {
+		t.Error("a list from before the news is kept")
+	}
+}
