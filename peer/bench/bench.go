@@ -7,23 +7,28 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"sync/atomic"
 
-	"claudemesh/peer"
 	"claudemesh/peer/cli"
 )
 
 // settings are the flags of the command.
 type settings struct {
 	workload
-	broker string
-	dir    string
+	broker   string
+	dir      string
+	suite    bool
+	markdown bool
+	rounds   int
+	idle     int
 }
 
 // Command returns the command bench.
 func Command() cli.Command {
-	set := settings{workload: workload{Senders: 1, Receivers: 1, Messages: 1000, Size: 256, Fanout: 1, Inflight: 1}}
+	set := settings{
+		workload: workload{Senders: 1, Receivers: 1, Messages: 1000, Size: 256, Fanout: 1, Inflight: 1},
+		rounds:   5, idle: 10_000,
+	}
 	return cli.Command{
 		Name:  "bench",
 		Theme: cli.Serve,
@@ -49,12 +54,19 @@ twice, out of order or altered.`,
 			fs.IntVar(&set.Inflight, "inflight", set.Inflight, "let each sender have `n` messages without an ack")
 			fs.BoolVar(&set.Encrypt, "encrypt", false, "seal messages as peers do, and open them")
 			fs.StringVar(&set.broker, "broker", "", "measure the broker at `url`, of which you have joined a mesh, instead of one of its own")
+			fs.BoolVar(&set.suite, "suite", false, "measure all that docs/PERFORMANCE.md has, in a few minutes")
+			fs.BoolVar(&set.markdown, "markdown", false, "print the table of --suite as Markdown")
+			fs.IntVar(&set.rounds, "rounds", set.rounds, "measure each figure of --suite `n` times")
+			fs.IntVar(&set.idle, "idle", set.idle, "open `n` idle connections in the last part of --suite; 0 leaves it out")
 			fs.StringVar(&set.dir, "dir", "", "keep the data of its own broker below `directory`; the system's for temporary files if not given")
 		},
 		Sub: []cli.Command{echoCommand()},
 		Run: func(ctx context.Context, env *cli.Env, _ []string) error {
 			if err := set.check(); err != nil {
 				return cli.Usagef("%v", err)
+			}
+			if set.suite {
+				return runSuite(ctx, env, &set)
 			}
 			report, err := measure(ctx, env, &set)
 			if err != nil {
@@ -93,11 +105,19 @@ func (r *Report) verdict() error {
 
 // measure runs the workload of the flags.
 func measure(ctx context.Context, env *cli.Env, set *settings) (_ *Report, err error) {
-	b, err := openBed(ctx, env, set)
+	b, err := openBed(ctx, set.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	if set.broker == "" {
+		err = b.serve(ctx)
+	} else {
+		err = b.join(env, set.broker)
+	}
+	if err != nil {
+		return nil, err
+	}
 	var running atomic.Pointer[count]
 	done := env.ProgressOf(func() string {
 		if c := running.Load(); c != nil {
@@ -107,77 +127,4 @@ func measure(ctx context.Context, env *cli.Env, set *settings) (_ *Report, err e
 	})
 	defer done()
 	return b.measure(ctx, set.workload, running.Store)
-}
-
-// A bed is all that a run needs: a mesh on a broker, a bare server and a
-// directory on the disk that is measured.
-type bed struct {
-	dir    string // removed by close
-	mesh   peer.Mesh
-	broker *cli.LocalBroker // nil if it is not ours
-	bare   *cli.Child
-	addr   string // of bare
-}
-
-func openBed(ctx context.Context, env *cli.Env, set *settings) (_ *bed, err error) {
-	b := &bed{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.dir, err = os.MkdirTemp(set.dir, "claudemesh-bench-"); err != nil {
-		return nil, err
-	}
-	if b.bare, b.addr, err = startBare(ctx); err != nil {
-		return nil, err
-	}
-	if set.broker != "" {
-		return b, b.join(env, set.broker)
-	}
-	return b, b.serve(ctx)
-}
-
-// join takes the mesh of the configuration that --mesh names.
-func (b *bed) join(env *cli.Env, url string) error {
-	_, mesh, err := env.ChosenMesh()
-	if err != nil {
-		return err
-	}
-	b.mesh = *mesh
-	b.mesh.BrokerURL = url
-	return nil
-}
-
-// serve starts a broker that limits no client.
-func (b *bed) serve(ctx context.Context, flags ...string) (err error) {
-	if b.broker, err = cli.StartLocalBroker(ctx, b.dir, append(unlimited(), flags...)...); err != nil {
-		return err
-	}
-	c, err := b.broker.Config()
-	if err != nil {
-		return err
-	}
-	mesh, err := c.Mesh("")
-	if err != nil {
-		return err
-	}
-	b.mesh = *mesh
-	return nil
-}
-
-// unlimited are flags of serve that keep its protections out of the way.
-func unlimited() []string {
-	return []string{"--rate", "1e9", "--burst", "1000000000", "--http-rate", "1e9", "--max-connections", "100000",
-		"--max-sockets", "100000", "--mailbox-cap", "100000000"}
-}
-
-func (b *bed) close() (err error) {
-	if b.bare != nil {
-		b.bare.Kill()
-	}
-	if b.broker != nil {
-		err = b.broker.Stop()
-	}
-	return errors.Join(err, os.RemoveAll(b.dir))
 }

@@ -27,11 +27,9 @@ type Limits struct {
 	Fanout *Spread `json:"fanout,omitempty"`
 }
 
-// L is the time that a send to a durable broker cannot undercut: a round trip
-// and an fdatasync.
-func (l *Limits) L() Spread {
-	return Spread{P50: l.RoundTrip.P50 + l.Sync.P50, P99: l.RoundTrip.P99 + l.Sync.P99}
-}
+// L is the time in microseconds that a send to a durable broker takes at least:
+// a round trip and an fdatasync, the medians of both.
+func (l *Limits) L() float64 { return l.RoundTrip.P50 + l.Sync.P50 }
 
 // limitSize is how many bytes the bare exchanges carry.
 const limitSize = 500

@@ -41,6 +41,26 @@ func (b *bed) measure(ctx context.Context, w workload, watch func(*count)) (*Rep
 
 // sample measures the limits that concern a workload.
 func (b *bed) sample(ctx context.Context, w *workload, s *samples) error {
+	if err := b.sampleL(ctx, s); err != nil {
+		return err
+	}
+	rate, err := groupCommits(ctx, b.dir, w.Senders*w.Inflight, limitTime)
+	if err != nil {
+		return err
+	}
+	s.commits = append(s.commits, rate)
+	if w.Fanout > 1 {
+		times, err := bareFanouts(ctx, b.addr, w.Fanout, pushSize(w.Size), limitTime)
+		if err != nil {
+			return err
+		}
+		s.fanouts = append(s.fanouts, times...)
+	}
+	return nil
+}
+
+// sampleL measures the two parts of L.
+func (b *bed) sampleL(ctx context.Context, s *samples) error {
 	trips, err := roundTrips(ctx, b.addr, limitTime)
 	if err != nil {
 		return err
@@ -49,18 +69,7 @@ func (b *bed) sample(ctx context.Context, w *workload, s *samples) error {
 	if err != nil {
 		return err
 	}
-	rate, err := groupCommits(ctx, b.dir, w.Senders*w.Inflight, limitTime)
-	if err != nil {
-		return err
-	}
-	s.trips, s.syncs, s.commits = append(s.trips, trips...), append(s.syncs, flushes...), append(s.commits, rate)
-	if w.Fanout > 1 {
-		times, err := bareFanouts(ctx, b.addr, w.Fanout, pushSize(w.Size), limitTime)
-		if err != nil {
-			return err
-		}
-		s.fanouts = append(s.fanouts, times...)
-	}
+	s.trips, s.syncs = append(s.trips, trips...), append(s.syncs, flushes...)
 	return nil
 }
 

@@ -44,10 +44,10 @@ func (r *Report) print(env *cli.Env) error {
 	row("durable acks", "/s", r.AcksPerSecond, l.GroupCommit, r.AcksPerSecond/l.GroupCommit,
 		fmt.Sprintf("%d goroutines, a file and one fdatasync per batch", w.Senders*w.Inflight))
 	t.Row("deliveries", number(r.DeliveriesPerSecond)+" /s", "", "", "")
-	row("send → ack p50", "µs", r.Ack.P50, L.P50, r.Ack.P50/L.P50, isL)
-	row("send → ack p99", "µs", r.Ack.P99, L.P99, r.Ack.P99/L.P99, isL)
-	row("send → push p50", "µs", r.Push.P50, L.P50, r.Push.P50/L.P50, isL)
-	row("send → push p99", "µs", r.Push.P99, L.P99, r.Push.P99/L.P99, isL)
+	row("send → ack p50", "µs", r.Ack.P50, L, r.Ack.P50/L, isL)
+	row("send → ack p99", "µs", r.Ack.P99, L, r.Ack.P99/L, isL)
+	row("send → push p50", "µs", r.Push.P50, L, r.Push.P50/L, isL)
+	row("send → push p99", "µs", r.Push.P99, L, r.Push.P99/L, isL)
 	if r.Last != nil && l.Fanout != nil {
 		is := fmt.Sprintf("the same bytes on %d bare TCP connections", w.Fanout)
 		row("last receiver p50", "µs", r.Last.P50, l.Fanout.P50, r.Last.P50/l.Fanout.P50, is)

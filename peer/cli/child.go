@@ -49,7 +49,7 @@ func (c *Child) Ready(ctx context.Context) (string, error) {
 	case <-c.stdout.line:
 		return c.stdout.first(), nil
 	case <-c.done:
-		return "", c.failure()
+		return "", c.Failure()
 	case <-ctx.Done():
 		return "", fmt.Errorf("%s does not say that it is ready: %w", c.cmd.Path, ctx.Err())
 	}
@@ -58,8 +58,9 @@ func (c *Child) Ready(ctx context.Context) (string, error) {
 // Done returns a channel that is closed when the process has ended.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// failure says how a child ended that should be running. Done is closed.
-func (c *Child) failure() error {
+// Failure says how a child ended that should be running, with the last of what
+// it wrote to its standard error. Call it once Done is closed.
+func (c *Child) Failure() error {
 	if said := strings.TrimSpace(c.stderr.String()); said != "" {
 		return fmt.Errorf("%s ended: %s", c.cmd.Path, said)
 	}

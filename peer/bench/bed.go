@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"claudemesh/peer"
+	"claudemesh/peer/cli"
+)
+
+// A bed is all that a run needs: a mesh on a broker, a bare server and a
+// directory on the disk that is measured.
+type bed struct {
+	dir    string // removed by close
+	mesh   peer.Mesh
+	broker *cli.LocalBroker // nil if it is not ours
+	bare   *cli.Child
+	addr   string // of bare
+}
+
+// openBed makes a directory below dir and starts the bare server. It has no
+// mesh before join or serve; the caller closes it.
+func openBed(ctx context.Context, dir string) (*bed, error) {
+	b := &bed{}
+	var err error
+	if b.dir, err = os.MkdirTemp(dir, "claudemesh-bench-"); err != nil {
+		return nil, err
+	}
+	if b.bare, b.addr, err = startBare(ctx); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+// join takes the mesh of the configuration that --mesh names.
+func (b *bed) join(env *cli.Env, url string) error {
+	_, mesh, err := env.ChosenMesh()
+	if err != nil {
+		return err
+	}
+	b.mesh = *mesh
+	b.mesh.BrokerURL = url
+	return nil
+}
+
+// serve starts a broker that limits no client.
+func (b *bed) serve(ctx context.Context, flags ...string) (err error) {
+	if b.broker, err = cli.StartLocalBroker(ctx, b.dir, append(unlimited(), flags...)...); err != nil {
+		return err
+	}
+	c, err := b.broker.Config()
+	if err != nil {
+		return err
+	}
+	mesh, err := c.Mesh("")
+	if err != nil {
+		return err
+	}
+	b.mesh = *mesh
+	return nil
+}
+
+// unlimited are flags of serve that keep its protections out of the way.
+func unlimited() []string {
+	return []string{"--rate", "1e9", "--burst", "1000000000", "--http-rate", "1e9", "--max-connections", "100000",
+		"--max-sockets", "100000", "--mailbox-cap", "100000000"}
+}
+
+func (b *bed) close() (err error) {
+	if b.bare != nil {
+		b.bare.Kill()
+	}
+	if b.broker != nil {
+		err = b.broker.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(b.dir))
+}

@@ -1,0 +1,27 @@
+package bench
+
+import "time"
+
+// A series holds what was measured round by round, by the name of the figure.
+type series map[string][]float64
+
+func (s series) add(name string, v float64) { s[name] = append(s[name], v) }
+
+func (s series) addSpread(name string, times []time.Duration) {
+	sp := spread(times)
+	s.add(name+" p50", sp.P50)
+	s.add(name+" p99", sp.P99)
+}
+
+// ratio returns the median of a figure's ratio to its limit, round by round; 0
+// if either was not measured.
+func (s series) ratio(name, limit string) float64 {
+	got, held := s[name], s[limit]
+	var ratios []float64
+	for i := range min(len(got), len(held)) {
+		if held[i] > 0 {
+			ratios = append(ratios, got[i]/held[i])
+		}
+	}
+	return median(ratios)
+}
