@@ -112,25 +112,12 @@ func (m *mesh) end(s *session) {
 		if err := tx.SeenMember(s.member.id, row.LastSeen); err != nil {
 			return err
 		}
-		if err := tx.SetLowSeq(s.addr, m.lowSeq(s)); err != nil {
-			return err
-		}
 		tx.AfterCommit(func() { m.depart(s) })
 		return nil
 	})
 	if err != nil {
 		m.log.Error("end session", "session", s.presence, "err", err)
 	}
-}
-
-// lowSeq returns the seq before which nothing waits for s.
-func (m *mesh) lowSeq(s *session) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.own == nil || len(s.own.items) == 0 {
-		return m.newest
-	}
-	return s.own.items[0].seq
 }
 
 // depart takes s out of the mesh and tells the others. It runs after the commit.

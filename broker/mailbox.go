@@ -34,7 +34,6 @@ type mailbox struct {
 	addr  int64
 	items []*item
 	used  time.Time // when it was last wanted, while nobody drains it
-	low   int64     // what was last stored of where its waiting mail begins
 }
 
 func newMailbox(addr int64, rows []store.Pending) *mailbox {

@@ -34,7 +34,6 @@ type mesh struct {
 	boxes      map[int64]*mailbox // by address, of those in use
 	slots      int                // connections of sessions, reserved ones included
 	pending    []pendingStatus    // hook reports that came before their session
-	newest     int64              // highest seq accepted since the start
 	tidied     time.Time          // when tidy ran
 	closed     bool
 }

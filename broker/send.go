@@ -119,7 +119,6 @@ func (m *mesh) deliver(c *call, msg *store.Message, plan *plan) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.newest = max(m.newest, msg.Seq)
 	now := time.Now()
 	direct := make([]delivery, 0, len(plan.boxes))
 	for _, staged := range plan.boxes {

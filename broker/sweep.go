@@ -12,7 +12,6 @@ const (
 	tidyEvery     = time.Hour           // between two looks for what is over
 	forgetAddress = 30 * 24 * time.Hour // an address without mail is forgotten
 	keepBox       = 10 * time.Minute    // a mailbox nobody drains stays in memory
-	lowStep       = 1000                // seqs that a mailbox moves on before that is stored
 )
 
 // sweep ends what has run out of time.
@@ -46,35 +45,9 @@ func (m *mesh) tidy(now time.Time) {
 		if _, err := tx.SweepAddresses(now.Add(-forgetAddress), 10*batch); err != nil {
 			return err
 		}
-		if err := m.adopt(tx, now); err != nil {
-			return err
-		}
-		for addr, low := range m.movedOn() {
-			if err := tx.SetLowSeq(addr, low); err != nil {
-				return err
-			}
-		}
-		return nil
+		return m.adopt(tx, now)
 	})
 	m.logFailed("tidy", err)
-}
-
-// movedOn returns where the waiting mail of mailboxes begins that have moved
-// on a good way since that was last stored. A scan of them begins there.
-func (m *mesh) movedOn() map[int64]int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	moved := make(map[int64]int64)
-	for addr, b := range m.boxes {
-		low := m.newest
-		if len(b.items) > 0 {
-			low = b.items[0].seq
-		}
-		if low-b.low >= lowStep {
-			moved[addr], b.low = low, low
-		}
-	}
-	return moved
 }
 
 // evict forgets mailboxes that nobody has drained or written to for a while.

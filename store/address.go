@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	addressColumns        = `id, key, kind, member_id, low_seq, created, used`
+	addressColumns        = `id, key, kind, member_id, created, used`
 	insertAddress         = `INSERT INTO address (key, kind, member_id, created, used) VALUES (?, ?, ?, ?, ?)`
 	selectAddress         = `SELECT ` + addressColumns + ` FROM address WHERE key = ?`
 	selectAddressID       = `SELECT ` + addressColumns + ` FROM address WHERE id = ?`
@@ -31,13 +31,12 @@ type Address struct {
 	Key      string // hex64, lower case
 	Kind     string
 	MemberID string // "" while the kind is KindUnknown
-	LowSeq   int64  // every delivery with a lower seq is over
 	Created  time.Time
 	Used     time.Time
 }
 
 func (a *Address) columns() []any {
-	return []any{&a.ID, &a.Key, &a.Kind, &a.MemberID, &a.LowSeq, &a.Created, &a.Used}
+	return []any{&a.ID, &a.Key, &a.Kind, &a.MemberID, &a.Created, &a.Used}
 }
 
 // Address returns the address with that key: ErrNotFound if the mesh has

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -105,7 +106,7 @@ func BenchmarkAcceptAlone(b *testing.B) {
 	}
 }
 
-// BenchmarkAcceptFanOut is a message to a thousand recipients.
+// BenchmarkAcceptFanOut is a message to a thousand recipients who all get it.
 func BenchmarkAcceptFanOut(b *testing.B) {
 	db := open(b)
 	m := benchMessage()
@@ -115,6 +116,14 @@ func BenchmarkAcceptFanOut(b *testing.B) {
 	}
 	for b.Loop() {
 		mustWrite(b, db, func(tx *Tx) error { return tx.AddMessage(m, recipients) })
+		mustWrite(b, db, func(tx *Tx) error {
+			for _, r := range recipients {
+				if _, err := tx.MarkDelivered(r, []int64{m.Seq}, time.Now(), time.Now(), true); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 }
 
@@ -161,4 +170,35 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		db.Close()
 	}
+}
+
+// BenchmarkLife is what a broker does for messages between many: 64 senders,
+// each to a recipient of its own, whose process confirms and then has seen it.
+func BenchmarkLife(b *testing.B) {
+	db := open(b)
+	var next atomic.Int64
+	b.SetParallelism(benchClients / 2)
+	b.RunParallel(func(pb *testing.PB) {
+		me := 100 + next.Add(1)
+		m := benchMessage()
+		done := make(chan error, 2)
+		for pb.Next() {
+			mustWrite(b, db, func(tx *Tx) error { return tx.AddMessage(m, []int64{me}) })
+			seq := m.Seq
+			for _, fn := range []func(tx *Tx) error{
+				func(tx *Tx) error {
+					_, err := tx.MarkDelivered(me, []int64{seq}, time.Now(), time.Now(), false)
+					return err
+				},
+				func(tx *Tx) error { _, err := tx.MarkSeen(me, []int64{seq}, time.Now()); return err },
+			} {
+				if err := db.Enqueue(b.Context(), fn, func(err error) { done <- err }); err != nil {
+					b.Error(err)
+				}
+			}
+			<-done
+			<-done
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }

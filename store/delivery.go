@@ -5,16 +5,14 @@ import "time"
 const (
 	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority) VALUES (?, ?, ?)`
 	insertEach      = `INSERT INTO delivery (recipient, seq, priority) SELECT value, ?, ? FROM json_each(?)`
-	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2 ORDER BY seq`
-	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2`
-	selectDepth     = `SELECT count(*) FROM address a CROSS JOIN delivery d ON d.recipient = a.id AND d.seq >= a.low_seq WHERE d.state < 2`
+	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ? AND state < 2 ORDER BY seq`
+	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ? AND state < 2`
+	selectDepth     = `SELECT count(*) FROM delivery WHERE state < 2`
 	updatePushed    = `UPDATE delivery SET attempts = attempts + 1, pushed = ? WHERE recipient = ? AND seq = ? AND state = 0`
 	updateDelivered = `UPDATE delivery SET state = 1, pushed = coalesce(?1, pushed), delivered = ?2 WHERE recipient = ?3 AND seq = ?4 AND state = 0`
 	updateDone      = `UPDATE delivery SET state = 2, pushed = coalesce(?1, pushed), delivered = coalesce(delivered, ?2) WHERE recipient = ?3 AND seq = ?4 AND state < 2`
 	updateSeen      = `UPDATE delivery SET state = 2, seen = ?1, delivered = coalesce(delivered, ?1) WHERE recipient = ?2 AND seq = ?3 AND state < 2`
 	updateSeenLate  = `UPDATE delivery SET state = 2, seen = ?1, delivered = coalesce(delivered, ?1) WHERE recipient = ?2 AND seq = ?3 AND state = 3`
-	updateLowSeq    = `UPDATE address SET low_seq = ?2 WHERE id = ?1 AND low_seq < ?2
-		AND NOT EXISTS (SELECT 1 FROM delivery WHERE recipient = ?1 AND seq >= address.low_seq AND seq < ?2 AND state < 2)`
 )
 
 // State is how far one delivery has come.
@@ -129,13 +127,6 @@ func (tx *Tx) MarkSeen(recipient int64, seqs []int64, at time.Time) ([]int64, er
 		}
 	}
 	return news, nil
-}
-
-// SetLowSeq lets later scans of the recipient's deliveries begin at seq. It
-// does nothing where that would hide one that still waits.
-func (tx *Tx) SetLowSeq(recipient, seq int64) error {
-	_, err := tx.exec(updateLowSeq, recipient, seq)
-	return err
 }
 
 // QueueDepth returns the number of deliveries of the mesh that are neither

@@ -157,35 +157,6 @@ func TestDeliveryStates(t *testing.T) {
 	}
 }
 
-func TestLowSeqHidesNothingThatWaits(t *testing.T) {
-	db := open(t)
-	ids := addresses(t, db, 1)
-	var seqs []int64
-	for range 5 {
-		seqs = append(seqs, send(t, db, time.Hour, ids[0]).Seq)
-	}
-	mustWrite(t, db, func(tx *Tx) error {
-		if _, err := tx.MarkSeen(ids[0], []int64{seqs[0], seqs[1], seqs[3]}, epoch); err != nil {
-			return err
-		}
-		return tx.SetLowSeq(ids[0], seqs[4]) // would hide seqs[2]
-	})
-	if got := pending(t, db, ids[0]); !slices.Equal(got, []int64{seqs[2], seqs[4]}) {
-		t.Error(got)
-	}
-	mustWrite(t, db, func(tx *Tx) error { return tx.SetLowSeq(ids[0], seqs[2]) })
-	mustRead(t, db, func(rx *Rx) error {
-		a, err := rx.AddressByID(ids[0])
-		if a.LowSeq != seqs[2] {
-			t.Error("low seq", a.LowSeq)
-		}
-		return err
-	})
-	if got := pending(t, db, ids[0]); !slices.Equal(got, []int64{seqs[2], seqs[4]}) {
-		t.Error(got)
-	}
-}
-
 func TestMovedDeliveriesAreFoundWhereverTheyGo(t *testing.T) {
 	db := open(t)
 	ids := addresses(t, db, 3)
@@ -202,10 +173,8 @@ func TestMovedDeliveriesAreFoundWhereverTheyGo(t *testing.T) {
 		if _, err := tx.MarkSeen(a, []int64{seen.Seq}, epoch); err != nil {
 			return err
 		}
-		if _, err := tx.MarkDelivered(a, []int64{first.Seq}, epoch, epoch, false); err != nil {
-			return err
-		}
-		return tx.SetLowSeq(c, last.Seq+1) // moving must lower it again
+		_, err := tx.MarkDelivered(a, []int64{first.Seq}, epoch, epoch, false)
+		return err
 	})
 	holds := func(when string, m *Message, want ...int64) {
 		t.Helper()

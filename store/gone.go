@@ -6,7 +6,7 @@ import (
 )
 
 const selectGoneSessions = `SELECT ` + sessionColumns + ` FROM session s WHERE online = 0 AND saved < ? AND EXISTS (
-		SELECT 1 FROM delivery WHERE recipient = s.address AND seq >= (SELECT low_seq FROM address WHERE id = s.address) AND state < 2)
+		SELECT 1 FROM delivery WHERE recipient = s.address AND state < 2)
 	LIMIT ?`
 
 // GoneSessions lists at most limit sessions that have not been online since

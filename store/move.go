@@ -6,13 +6,12 @@ import (
 )
 
 const (
-	selectMovable  = `SELECT seq FROM delivery WHERE recipient = ?1 AND seq >= coalesce((SELECT low_seq FROM address WHERE id = ?1), 0) AND state < 2 ORDER BY seq`
+	selectMovable  = `SELECT seq FROM delivery WHERE recipient = ? AND state < 2 ORDER BY seq`
 	updateMove     = `UPDATE OR IGNORE delivery SET recipient = ?1, state = 0, delivered = NULL WHERE recipient = ?2 AND seq = ?3`
 	deleteDelivery = `DELETE FROM delivery WHERE recipient = ? AND seq = ?`
 	upsertMoved    = `INSERT OR REPLACE INTO moved (seq, origin, heir, at) VALUES (?, ?, ?, ?)`
 	selectHeir     = `SELECT heir FROM moved WHERE seq = ? AND origin = ?`
 	selectDelivery = `SELECT 1 FROM delivery WHERE recipient = ? AND seq = ?`
-	lowerLowSeq    = `UPDATE address SET low_seq = min(low_seq, ?2) WHERE id = ?1`
 )
 
 // MoveDeliveries gives everything that waits for one address to another, and
@@ -47,8 +46,7 @@ func (tx *Tx) MoveDeliveries(from, to int64, at time.Time) ([]int64, error) {
 			return nil, err
 		}
 	}
-	_, err = tx.exec(lowerLowSeq, to, seqs[0])
-	return moved, err
+	return moved, nil
 }
 
 func (tx *Tx) dropDelivery(recipient, seq int64) error {

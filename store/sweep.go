@@ -5,7 +5,7 @@ import "time"
 const (
 	selectStale = `SELECT id, kind != 'member' AND used < ?2
 		AND NOT EXISTS (SELECT 1 FROM session WHERE address = a.id AND online = 1)
-		AND NOT EXISTS (SELECT 1 FROM delivery WHERE recipient = a.id)
+		AND NOT EXISTS (SELECT 1 FROM delivery WHERE recipient = a.id AND state < 2)
 		AND NOT EXISTS (SELECT 1 FROM notice WHERE recipient = a.id)
 		FROM address a WHERE id > ?1 ORDER BY id LIMIT ?3`
 	deleteAddress = `DELETE FROM address WHERE id = ?` // and its session with it

@@ -37,7 +37,10 @@ func (rx *Rx) Trail(s string) (*Message, []Step, error) {
 			return nil, nil, err
 		}
 		step := Step{Origin: origin}
-		if step.Recipient, err = rx.AddressByID(holder); err != nil {
+		step.Recipient, err = rx.AddressByID(holder)
+		if errors.Is(err, ErrNotFound) {
+			step.Recipient = Address{ID: holder} // forgotten since
+		} else if err != nil {
 			return nil, nil, err
 		}
 		err = rx.one(selectStep, []any{holder, m.Seq}, &step.State, &step.Attempts, &step.Pushed, &step.Delivered, &step.Seen, &step.Expired)

@@ -47,7 +47,6 @@ CREATE TABLE address (
   key       TEXT NOT NULL UNIQUE,         -- public key, hex64
   kind      TEXT NOT NULL CHECK (kind IN ('member', 'session', 'unknown')),
   member_id TEXT,
-  low_seq   INTEGER NOT NULL DEFAULT 0,   -- every delivery below it is over
   created   INTEGER NOT NULL,
   used      INTEGER NOT NULL
 ) STRICT;
@@ -79,7 +78,11 @@ CREATE TABLE session (
 CREATE INDEX session_member ON session (member_id, saved);
 CREATE INDEX session_online ON session (online) WHERE online = 1;
 
--- message and delivery are written for every message: no index on either.
+-- message and delivery are written for every message, and are read by seq. So
+-- the deliveries of a message lie together: one to a thousand recipients
+-- touches a few pages, where a table ordered by recipient would touch a
+-- thousand. What waits for a recipient is found by an index of the open
+-- deliveries only; it stays small, because they leave it when they are over.
 -- The long columns of message come last, so that a scan of the short ones
 -- need not follow overflow pages.
 CREATE TABLE message (
@@ -112,8 +115,9 @@ CREATE TABLE delivery (
   delivered INTEGER,
   seen      INTEGER,
   expired   INTEGER,
-  PRIMARY KEY (recipient, seq)
+  PRIMARY KEY (seq, recipient)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery (recipient, seq) WHERE state < 2;
 
 -- Where a delivery went that is no longer with the address it was made for.
 CREATE TABLE moved (
