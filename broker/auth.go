@@ -36,6 +36,9 @@ func signed[Res any](srv *Server, fn func(*mesh, *caller, []byte) (Res, error)) 
 		if err != nil {
 			return none, err
 		}
+		if err := srv.once(r); err != nil {
+			return none, err
+		}
 		c.path = r.PathValue
 		return fn(m, c, body)
 	})
@@ -45,7 +48,8 @@ func signed[Res any](srv *Server, fn func(*mesh, *caller, []byte) (Res, error)) 
 // in it, so that nobody learns which meshes there are.
 var notACaller = wire.Errorf(wire.Unauthorized, "the key that signed this is no member of the mesh")
 
-// signer returns the key that signed r, lower case. A signature is good once.
+// signer returns the key that signed r, lower case. Whoever finds that this
+// key may ask calls once.
 func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
 	pubkey, signature := r.Header.Get(wire.HeaderPubkey), r.Header.Get(wire.HeaderSignature)
 	if pubkey == "" || signature == "" {
@@ -59,16 +63,20 @@ func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
 	if err != nil {
 		return "", wire.Errorf(wire.Unauthorized, "%s must be 64 hex digits", wire.HeaderPubkey)
 	}
-	text, err := seal.HTTPText(r.Method, r.URL.EscapedPath(), pubkey, at, sha256.Sum256(body))
+	text, err := seal.HTTPText(r.Method, r.URL.RequestURI(), pubkey, at, sha256.Sum256(body))
 	if err != nil || !key.Verify(text, signature) {
 		return "", wire.Errorf(wire.BadSignature, "the signature does not fit the request")
 	}
-	if r.Method != http.MethodGet {
-		if err := srv.replays.request(signature); err != nil {
-			return "", err
-		}
-	}
 	return key.String(), nil
+}
+
+// once refuses a request that changes something if its signature was used
+// before. Those of strangers are not remembered, who could make any number.
+func (srv *Server) once(r *http.Request) error {
+	if r.Method == http.MethodGet {
+		return nil
+	}
+	return srv.replays.request(r.Header.Get(wire.HeaderSignature))
 }
 
 // caller returns what the holder of key is in the mesh.

@@ -26,6 +26,9 @@ func (srv *Server) createMesh(r *http.Request, body []byte) (wire.CreateMeshResu
 			"to make a mesh takes the broker's admin token: it is in server.json in its data directory")
 	}
 	signer, err := srv.signer(r, body)
+	if err == nil {
+		err = srv.once(r)
+	}
 	if err != nil {
 		return wire.CreateMeshResult{}, err
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -43,6 +44,8 @@ type testBroker struct {
 	root  string
 
 	stamped atomic.Int64 // last time that was signed
+	serial  atomic.Int64 // of tokens
+	slug    string       // of the mesh; home if empty
 
 	http   *http.Client
 	from   netip.Addr // where connections come from, in a bubble
@@ -63,7 +66,7 @@ func newBroker(t testing.TB, tune ...func(*Config)) *testBroker {
 func testConfig(t testing.TB, tune []func(*Config)) Config {
 	cfg := Defaults()
 	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
-	cfg.HTTPRate = 100_000
+	cfg.HTTPRate, cfg.ShutdownWithin = 100_000, time.Second
 	for _, fn := range tune {
 		fn(&cfg)
 	}
@@ -72,7 +75,7 @@ func testConfig(t testing.TB, tune []func(*Config)) Config {
 
 func (b *testBroker) create() {
 	b.t.Helper()
-	status, res := b.call("POST", "/mesh", b.owner, wire.CreateMesh{MeshID: b.mesh, Slug: "home", OwnerPubkey: b.owner.Public().String()})
+	status, res := b.call("POST", "/mesh", b.owner, wire.CreateMesh{MeshID: b.mesh, Slug: cmp.Or(b.slug, "home"), OwnerPubkey: b.owner.Public().String()})
 	if status != 200 {
 		b.t.Fatalf("create mesh: %d %v", status, res)
 	}
