@@ -49,7 +49,7 @@ func networkCause(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), mayTime && timeout.Timeout():
 		return "no answer in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "it was closed without a reason"
+		return "it was closed at the other end"
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"flag"
 
 	"claudemesh/peer"
@@ -59,6 +60,8 @@ func (f *watchFlags) watch(ctx context.Context, env *Env) error {
 	opts.DisplayName = cmp.Or(f.name, opts.DisplayName)
 	opts.Groups = f.groups
 	opts.Channel = "watch"
+	// With an id of its own it is the same peer again after a lost connection.
+	opts.SessionID = cmp.Or(opts.SessionID, "watch-"+rand.Text())
 	client, err := dial(ctx, env, opts)
 	if err != nil {
 		return err
