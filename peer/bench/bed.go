@@ -16,7 +16,8 @@ type bed struct {
 	mesh   peer.Mesh
 	broker *cli.LocalBroker // nil if it is not ours
 	bare   *cli.Child
-	addr   string // of bare
+	addr   string  // of bare
+	rivals *rivals // nil unless asked for
 }
 
 // openBed makes a directory below dir and starts the bare server. It has no
@@ -68,6 +69,9 @@ func unlimited() []string {
 }
 
 func (b *bed) close() (err error) {
+	if b.rivals != nil {
+		b.rivals.close()
+	}
 	if b.bare != nil {
 		b.bare.Kill()
 	}

@@ -17,6 +17,7 @@ type settings struct {
 	workload
 	broker   string
 	dir      string
+	peers    bool
 	suite    bool
 	markdown bool
 	rounds   int
@@ -35,12 +36,15 @@ func Command() cli.Command {
 		Short: "Measure a broker and what the machine could do",
 		Long: `Sends numbered messages through a broker of its own, or through that of a mesh
 you have joined, and prints how fast they became durable and arrived, and beside
-it what the machine does without a broker. It fails if a message is lost, comes
-twice, out of order or altered.`,
+it what the machine does without a broker, measured before and after. It fails
+if a message is lost, comes twice, out of order or altered. Its clients live in
+one process and do as little as the protocol allows; --suite measures one client
+with the code that peers have.`,
 		Examples: []string{
 			"claudemesh bench",
 			"claudemesh bench --senders 64 --receivers 64 --messages 2000",
-			"claudemesh bench --receivers 1000 --fanout 1000 --messages 30",
+			"claudemesh bench --receivers 1000 --fanout 1000 --messages 30 --paced",
+			"claudemesh bench --suite --markdown",
 			"claudemesh bench --broker ws://mesh.local:7900/ws --mesh home",
 		},
 		Mesh: true,
@@ -52,8 +56,10 @@ twice, out of order or altered.`,
 			fs.IntVar(&set.Size, "size", set.Size, "let the text of a message have `n` bytes")
 			fs.IntVar(&set.Fanout, "fanout", set.Fanout, "send each message to `n` receivers at once, as a group")
 			fs.IntVar(&set.Inflight, "inflight", set.Inflight, "let each sender have `n` messages without an ack")
+			fs.BoolVar(&set.Paced, "paced", false, "send the next message when the recipients have acknowledged the last, so that none waits for another")
 			fs.BoolVar(&set.Encrypt, "encrypt", false, "seal messages as peers do, and open them")
 			fs.StringVar(&set.broker, "broker", "", "measure the broker at `url`, of which you have joined a mesh, instead of one of its own")
+			fs.BoolVar(&set.peers, "peers", false, "measure redis-server and nats-server beside it, if they are in PATH; --suite always does")
 			fs.BoolVar(&set.suite, "suite", false, "measure all that docs/PERFORMANCE.md has, in a few minutes")
 			fs.BoolVar(&set.markdown, "markdown", false, "print the table of --suite as Markdown")
 			fs.IntVar(&set.rounds, "rounds", set.rounds, "measure each figure of --suite `n` times")
@@ -114,6 +120,9 @@ func measure(ctx context.Context, env *cli.Env, set *settings) (_ *Report, err e
 		err = b.serve(ctx)
 	} else {
 		err = b.join(env, set.broker)
+	}
+	if err == nil && set.peers {
+		b.rivals, err = startRivals(ctx, b.dir)
 	}
 	if err != nil {
 		return nil, err

@@ -22,6 +22,10 @@ type Limits struct {
 	// as many goroutines as the run had sends under way hand theirs to one that
 	// appends what waits to a file and calls fdatasync once for all of it.
 	GroupCommit float64 `json:"groupCommit"`
+	// Redis and JetStream are how many messages of 500 bytes a second these
+	// make durable for as many clients, with --peers and where installed.
+	Redis     float64 `json:"redis,omitempty"`
+	JetStream float64 `json:"jetStream,omitempty"`
 	// Fanout is how long the last of as many TCP connections as a message had
 	// recipients waits for the same bytes.
 	Fanout *Spread `json:"fanout,omitempty"`

@@ -12,7 +12,7 @@ const limitTime = 150 * time.Millisecond
 // samples are the times of which Limits are made.
 type samples struct {
 	trips, syncs, fanouts []time.Duration
-	commits               []float64
+	commits, redis, nats  []float64
 }
 
 // measure runs a workload between two measurements of the limits.
@@ -24,6 +24,9 @@ func (b *bed) measure(ctx context.Context, w workload, watch func(*count)) (*Rep
 	defer cr.dismiss()
 	var s samples
 	if err := b.sample(ctx, &w, &s); err != nil {
+		return nil, err
+	}
+	if err := cr.warm(ctx); err != nil {
 		return nil, err
 	}
 	before := b.usage()
@@ -39,6 +42,19 @@ func (b *bed) measure(ctx context.Context, w workload, watch func(*count)) (*Rep
 	return report, nil
 }
 
+// warm runs the workload for a moment, so that the broker has done what it does
+// only once. What goes wrong then is an error as well.
+func (cr *crew) warm(ctx context.Context) error {
+	whole := cr.workload
+	cr.For, cr.Messages = limitTime, min(cr.Messages, 100)
+	res, err := cr.run(ctx, nil)
+	cr.workload = whole
+	if err != nil {
+		return err
+	}
+	return (&Report{Result: res}).verdict()
+}
+
 // sample measures the limits that concern a workload.
 func (b *bed) sample(ctx context.Context, w *workload, s *samples) error {
 	if err := b.sampleL(ctx, s); err != nil {
@@ -49,12 +65,37 @@ func (b *bed) sample(ctx context.Context, w *workload, s *samples) error {
 		return err
 	}
 	s.commits = append(s.commits, rate)
+	if err := b.sampleRivals(ctx, w, s); err != nil {
+		return err
+	}
 	if w.Fanout > 1 {
 		times, err := bareFanouts(ctx, b.addr, w.Fanout, pushSize(w.Size), limitTime)
 		if err != nil {
 			return err
 		}
 		s.fanouts = append(s.fanouts, times...)
+	}
+	return nil
+}
+
+// sampleRivals has other brokers, if asked for, do with as many clients as the
+// workload has sends under way what its senders ask of ours.
+func (b *bed) sampleRivals(ctx context.Context, w *workload, s *samples) error {
+	if b.rivals == nil {
+		return nil
+	}
+	for _, r := range []struct {
+		rival *rival
+		rates *[]float64
+	}{{b.rivals.redis, &s.redis}, {b.rivals.nats, &s.nats}} {
+		if r.rival == nil {
+			continue
+		}
+		rate, err := r.rival.rate(ctx, w.Senders*w.Inflight, limitSize, rivalTime)
+		if err != nil {
+			return err
+		}
+		*r.rates = append(*r.rates, rate)
 	}
 	return nil
 }
@@ -74,7 +115,7 @@ func (b *bed) sampleL(ctx context.Context, s *samples) error {
 }
 
 func (s *samples) limits() Limits {
-	l := Limits{RoundTrip: spread(s.trips), Sync: spread(s.syncs), GroupCommit: median(s.commits)}
+	l := Limits{RoundTrip: spread(s.trips), Sync: spread(s.syncs), GroupCommit: median(s.commits), Redis: median(s.redis), JetStream: median(s.nats)}
 	if len(s.fanouts) > 0 {
 		f := spread(s.fanouts)
 		l.Fanout = &f

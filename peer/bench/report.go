@@ -43,6 +43,14 @@ func (r *Report) print(env *cli.Env) error {
 	}
 	row("durable acks", "/s", r.AcksPerSecond, l.GroupCommit, r.AcksPerSecond/l.GroupCommit,
 		fmt.Sprintf("%d goroutines, a file and one fdatasync per batch", w.Senders*w.Inflight))
+	for _, rival := range []struct {
+		rate float64
+		name string
+	}{{l.Redis, "a Redis stream with AOF always"}, {l.JetStream, "a JetStream file store with sync always"}} {
+		if rival.rate > 0 {
+			row("durable acks", "/s", r.AcksPerSecond, rival.rate, r.AcksPerSecond/rival.rate, rival.name)
+		}
+	}
 	t.Row("deliveries", number(r.DeliveriesPerSecond)+" /s", "", "", "")
 	row("send → ack p50", "µs", r.Ack.P50, L, r.Ack.P50/L, isL)
 	row("send → ack p99", "µs", r.Ack.P99, L, r.Ack.P99/L, isL)
