@@ -10,13 +10,14 @@ import (
 	"claudemesh/wire"
 )
 
-// A socketCount counts, by address, the sockets that have not said hello.
+// A socketCount counts, by network, the sockets that have not said hello.
 type socketCount struct {
 	mu sync.Mutex
 	n  map[netip.Addr]int
 }
 
 func (s *socketCount) enter(a netip.Addr, most int) bool {
+	a = network(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.n[a] >= most {
@@ -30,6 +31,7 @@ func (s *socketCount) enter(a netip.Addr, most int) bool {
 }
 
 func (s *socketCount) leave(a netip.Addr) {
+	a = network(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.n[a]--; s.n[a] <= 0 {
@@ -77,4 +79,17 @@ func remote(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return a.Addr().Unmap()
+}
+
+// network returns what is limited as one: an IPv4 address, or the network of
+// an IPv6 address on the Internet, whose user has 2^64 of them.
+func network(a netip.Addr) netip.Addr {
+	if !a.Is6() || a.IsPrivate() || a.IsLinkLocalUnicast() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
 }

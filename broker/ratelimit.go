@@ -13,7 +13,7 @@ const (
 	forgetAfter = 10 * time.Minute // without a request
 )
 
-// rateLimits bounds changing HTTP requests per address with a token bucket
+// rateLimits bounds changing HTTP requests per network with a token bucket
 // that holds a minute's worth.
 type rateLimits struct {
 	perMinute float64
@@ -30,6 +30,7 @@ type limiter struct {
 // allow takes a token of a's bucket. When too many addresses are known, those
 // silent for long are forgotten; where that is not enough new ones must wait.
 func (l *rateLimits) allow(a netip.Addr) bool {
+	a = network(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()

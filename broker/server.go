@@ -52,13 +52,13 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	identity, err := store.OpenServer(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
 	lock, err := store.LockDir(cfg.Data)
 	if err != nil {
 		return nil, err
+	}
+	identity, err := store.OpenServer(cfg.Data)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv := &Server{
 		cfg: cfg, log: cfg.Log, lock: lock, identity: identity, routes: tableOf(routes()), started: time.Now(),
