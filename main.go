@@ -25,5 +25,8 @@ func run() int {
 	env := cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Args: os.Args[1:], ConfigDir: peer.ConfigDir(),
 	}
-	return cli.Main(ctx, env, []cli.Command{serveCommand(), bench.Command()})
+	return cli.Main(ctx, env, commands())
 }
+
+// commands are those that package cli must not know.
+func commands() []cli.Command { return []cli.Command{serveCommand(), bench.Command()} }

@@ -33,6 +33,7 @@ line; the command line wins over the environment, and that over the file.`,
 			"claudemesh serve --data /var/lib/claudemesh --config /etc/claudemesh.conf",
 		},
 		JSON:     true,
+		Output:   cli.Serving{},
 		EnvFlags: []string{"*"},
 		Flags: func(fs *flag.FlagSet) {
 			cfg.Flags(fs)

@@ -123,6 +123,9 @@ func TestTheTableIsWhole(t *testing.T) {
 		if c.JSON == (c.NoJSON != "") {
 			t.Errorf("%s must have --json or say why not", line)
 		}
+		if c.JSON != (c.Output != nil) {
+			t.Errorf("%s must say what --json prints, for the reference", line)
+		}
 		fs := c.flagSet(&Env{})
 		fs.VisitAll(func(f *flag.Flag) {
 			if f.Usage == "" {

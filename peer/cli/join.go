@@ -38,7 +38,8 @@ it in the configuration. To join a mesh again keeps the key you have.`,
 			"claudemesh join ic://join/eyJ2IjoxLCJtZXNoX2lkIjoi...",
 			"claudemesh join --name bob ic://join/eyJ2IjoxLCJtZXNoX2lkIjoi...",
 		},
-		JSON: true,
+		JSON:   true,
+		Output: joinedJSON{},
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&name, "name", "", "be known as `name` in the mesh; your user name if not given")
 		},

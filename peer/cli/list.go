@@ -26,13 +26,14 @@ func listCommand() Command {
 		Long:     "Reads the configuration only; `claudemesh status` asks the brokers.",
 		Examples: []string{"claudemesh list", "claudemesh list --json"},
 		JSON:     true,
+		Output:   listJSON{},
 		Run: func(_ context.Context, env *Env, _ []string) error {
 			c, err := env.Config()
 			if err != nil {
 				return err
 			}
 			if env.JSON {
-				return listJSON(env, c)
+				return printListJSON(env, c)
 			}
 			listTable(env, c)
 			return nil
@@ -40,15 +41,18 @@ func listCommand() Command {
 	}
 }
 
-func listJSON(env *Env, c *peer.Config) error {
+// listJSON is what list prints as JSON.
+type listJSON struct {
+	ConfigPath string   `json:"configPath"`
+	Meshes     []listed `json:"meshes"`
+}
+
+func printListJSON(env *Env, c *peer.Config) error {
 	meshes := make([]listed, len(c.Meshes))
 	for i, m := range c.Meshes {
 		meshes[i] = listed{m.Slug, m.Name, m.MeshID, m.MemberID, m.Pubkey, m.BrokerURL, m.JoinedAt}
 	}
-	return env.Out().JSON(struct {
-		ConfigPath string   `json:"configPath"`
-		Meshes     []listed `json:"meshes"`
-	}{c.Path(), meshes})
+	return env.Out().JSON(listJSON{c.Path(), meshes})
 }
 
 func listTable(env *Env, c *peer.Config) {

@@ -30,16 +30,6 @@ func nearestCommand(path []*Command, word string) string {
 	return found
 }
 
-// walk calls visit for each command below the last of path, with its path.
-func walk(path []*Command, visit func(path []*Command)) {
-	c := path[len(path)-1]
-	for i := range c.Sub {
-		below := append(path[:len(path):len(path)], &c.Sub[i])
-		visit(below)
-		walk(below, visit)
-	}
-}
-
 // nearest returns the one of names that differs least from word, "" if all
 // differ by more than a third of its letters, or by more than one in a short
 // word. A name that word begins is near.

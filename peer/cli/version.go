@@ -42,6 +42,7 @@ func versionCommand() Command {
 		Short:    "Print the version of this program",
 		Examples: []string{"claudemesh version", "claudemesh version --json"},
 		JSON:     true,
+		Output:   Build{},
 		Run:      func(_ context.Context, env *Env, _ []string) error { return printVersion(env) },
 	}
 }
