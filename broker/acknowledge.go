@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"claudemesh/store"
@@ -13,6 +14,7 @@ type mark struct {
 	box    *mailbox
 	seqs   []int64
 	pushed time.Time
+	asked  []int64 // of seqs, those whose senders asked for receipts
 }
 
 // clientAck notes what a peer says of the messages it was pushed. Like send it does
@@ -37,7 +39,8 @@ func (m *mesh) clientAck(c *call, req wire.ClientAck) error {
 		answer(nil)
 		return nil
 	}
-	return m.mark(c.session, marks, req.State, answer)
+	m.mark(marking{c.session, marks, req.State, answer})
+	return nil
 }
 
 // marksOf finds the deliveries of s that ids name. Ids of others, and of
@@ -62,30 +65,87 @@ func (m *mesh) marksOf(s *session, ids []string) []mark {
 func addMark(marks []mark, b *mailbox, it *item) []mark {
 	for i := range marks {
 		if k := &marks[i]; k.box == b && k.pushed.Equal(it.pushed) {
-			k.seqs = append(k.seqs, it.seq)
+			k.add(it)
 			return marks
 		}
 	}
-	return append(marks, mark{b, []int64{it.seq}, it.pushed})
+	k := mark{box: b, pushed: it.pushed}
+	k.add(it)
+	return append(marks, k)
 }
 
-// mark stores that deliveries of s have come to st, then tells the senders
-// who asked. done is called with the result, on the writer's goroutine.
-func (m *mesh) mark(s *session, marks []mark, st wire.DeliveryState, done func(error)) error {
-	return m.db.Enqueue(context.Background(), func(tx *store.Tx) error {
-		now := time.Now()
-		for _, k := range marks {
-			news, err := m.markOne(tx, k, st, now)
+func (k *mark) add(it *item) {
+	k.seqs = append(k.seqs, it.seq)
+	if it.receipt > 0 {
+		k.asked = append(k.asked, it.seq)
+	}
+}
+
+// A marking is what one session said of its deliveries.
+type marking struct {
+	s     *session
+	marks []mark
+	state wire.DeliveryState
+	done  func(error) // called with the result, on the writer's goroutine
+}
+
+// mark stores what a session says of its deliveries, then tells the senders
+// who asked. Nobody waits for that as they do for a send: what all sessions
+// say meanwhile is stored at once, with the next send if one comes soon.
+func (m *mesh) mark(k marking) {
+	m.mu.Lock()
+	m.markings = append(m.markings, k)
+	first := len(m.markings) == 1
+	m.mu.Unlock()
+	if !first {
+		return
+	}
+	var all []marking
+	finish := func(err error) {
+		if all == nil {
+			all = m.takeMarkings() // the write was not even tried
+		}
+		for _, k := range all {
+			k.done(err)
+		}
+	}
+	err := m.db.Defer(context.Background(), func(tx *store.Tx) error {
+		all = m.takeMarkings()
+		return m.storeMarkings(tx, all)
+	}, finish)
+	if err != nil {
+		finish(err)
+	}
+}
+
+func (m *mesh) takeMarkings() []marking {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.markings
+	m.markings = nil
+	return all
+}
+
+func (m *mesh) storeMarkings(tx *store.Tx, all []marking) error {
+	now := time.Now()
+	for _, k := range all {
+		for _, one := range k.marks {
+			news, err := m.markOne(tx, one, k.state, now)
 			if err != nil {
 				return err
 			}
-			if err := m.addReceipts(tx, s, news, st, now); err != nil {
+			news = slices.DeleteFunc(news, func(seq int64) bool { return !slices.Contains(one.asked, seq) })
+			if err := m.addReceipts(tx, k.s, news, k.state, now); err != nil {
 				return err
 			}
 		}
-		tx.AfterCommit(func() { m.marked(s, marks, st) })
-		return nil
-	}, done)
+	}
+	tx.AfterCommit(func() {
+		for _, k := range all {
+			m.marked(k.s, k.marks, k.state)
+		}
+	})
+	return nil
 }
 
 // taken is the state of what was written to a peer that acknowledges nothing:
@@ -140,7 +200,7 @@ func (m *mesh) written(c *conn, frames []frame) {
 		m.dropNotices(notices)
 	}
 	if len(marks) > 0 {
-		m.logFailed("note deliveries", m.mark(s, marks, taken, func(err error) { m.logFailed("note deliveries", err) }))
+		m.mark(marking{s, marks, taken, func(err error) { m.logFailed("note deliveries", err) }})
 		return
 	}
 	m.mu.Lock()

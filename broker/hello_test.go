@@ -437,3 +437,22 @@ func TestSilentConnectionsEnd(t *testing.T) {
 		watcher.event("peer_left")
 	})
 }
+
+// A connection that does not answer the close frame holds up a shutdown for
+// no longer than it may take.
+func TestShutdownIsBounded(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		alice := b.join("alice")
+		p := b.dialMute()
+		if err := p.Write(context.Background(), websocket.MessageText, must(wire.Append(nil, "", alice.hello("a")))); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		began := time.Now()
+		b.stop()
+		if took := time.Since(began); took > b.cfg.ShutdownWithin {
+			t.Errorf("it took %v", took)
+		}
+	})
+}

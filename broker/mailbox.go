@@ -22,6 +22,7 @@ const (
 type item struct {
 	seq      int64
 	priority int8 // rank
+	receipt  int8 // level the sender asked for
 	state    itemState
 	holder   *session  // who has it leased or delivered
 	pushed   time.Time // when it was last pushed
@@ -39,18 +40,18 @@ type mailbox struct {
 func newMailbox(addr int64, rows []store.Pending) *mailbox {
 	b := &mailbox{addr: addr, items: make([]*item, 0, len(rows)), used: time.Now()}
 	for _, r := range rows {
-		b.items = append(b.items, &item{seq: r.Seq, priority: int8(r.Priority)})
+		b.items = append(b.items, &item{seq: r.Seq, priority: int8(r.Priority), receipt: int8(r.Receipt)})
 	}
 	return b
 }
 
 // add adds a delivery, unless loading the mailbox found it already.
-func (b *mailbox) add(seq int64, p int8) *item {
+func (b *mailbox) add(seq int64, priority, receipt int8) *item {
 	i, found := b.index(seq)
 	if found {
 		return b.items[i]
 	}
-	it := &item{seq: seq, priority: p}
+	it := &item{seq: seq, priority: priority, receipt: receipt}
 	b.items = slices.Insert(b.items, i, it)
 	return it
 }

@@ -34,6 +34,7 @@ type mesh struct {
 	boxes      map[int64]*mailbox // by address, of those in use
 	slots      int                // connections of sessions, reserved ones included
 	pending    []pendingStatus    // hook reports that came before their session
+	markings   []marking          // to be stored
 	tidied     time.Time          // when tidy ran
 	closed     bool
 }

@@ -22,6 +22,9 @@ const maxNotices = 1000
 // addReceipts keeps a receipt for each of the senders of seqs who asked for one,
 // and pushes it after the commit where the sender is here.
 func (m *mesh) addReceipts(tx *store.Tx, s *session, seqs []int64, st wire.DeliveryState, now time.Time) error {
+	if len(seqs) == 0 {
+		return nil
+	}
 	if st == taken {
 		st = wire.StateDelivered
 	}

@@ -123,7 +123,7 @@ func (m *mesh) deliver(c *call, msg *store.Message, plan *plan) {
 	direct := make([]delivery, 0, len(plan.boxes))
 	for _, staged := range plan.boxes {
 		b := m.box(staged)
-		it := b.add(msg.Seq, int8(msg.Priority))
+		it := b.add(msg.Seq, int8(msg.Priority), int8(msg.Receipt))
 		to, outcome := m.taker(b, it)
 		if to != nil {
 			it.lease(to, now)

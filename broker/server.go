@@ -185,7 +185,7 @@ func (srv *Server) shutdown(hs *http.Server) error {
 	}
 	over := time.AfterFunc(srv.cfg.ShutdownWithin/2, func() {
 		for _, c := range open {
-			c.ws.CloseNow()
+			c.socket.Close() // CloseNow would wait for the handshake too
 		}
 	})
 	srv.conns.Wait()

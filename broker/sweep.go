@@ -155,7 +155,7 @@ func (m *mesh) adopted(from, to int64, rows []store.Pending) {
 		return // is read when it is wanted
 	}
 	for _, r := range rows {
-		b.add(r.Seq, int8(r.Priority))
+		b.add(r.Seq, int8(r.Priority), int8(r.Receipt))
 	}
 	m.offer(b)
 }

@@ -8,11 +8,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
 	maxBatch = 256  // writes in one transaction
 	maxQueue = 1024 // writes waiting for the writer
+
+	patience = 10 * time.Millisecond // that a deferred write waits for another
 )
 
 // Options tune a DB. The zero value is right for a broker.
@@ -32,6 +35,9 @@ type DB struct {
 	ending chan struct{} // closed with ended set
 	writes chan *write
 	done   chan struct{} // closed when the writer has stopped
+
+	deferred chan *write
+	waiting  chan struct{} // has an element when there may be deferred writes
 
 	closed chan struct{} // closed when Close has finished
 	err    error         // result of Close, valid once closed is closed
@@ -66,6 +72,10 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 		reads:  make(chan *conn, readers),
 		ending: make(chan struct{}),
 		writes: make(chan *write, maxQueue),
+
+		deferred: make(chan *write, maxQueue),
+		waiting:  make(chan struct{}, 1),
+
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
 		sent:   newSentIndex(maxSent),

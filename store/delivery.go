@@ -3,9 +3,9 @@ package store
 import "time"
 
 const (
-	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority) VALUES (?, ?, ?)`
-	insertEach      = `INSERT INTO delivery (recipient, seq, priority) SELECT value, ?, ? FROM json_each(?)`
-	selectPending   = `SELECT seq, priority, state FROM delivery WHERE recipient = ? AND state < 2 ORDER BY seq`
+	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority, receipt) VALUES (?, ?, ?, ?)`
+	insertEach      = `INSERT INTO delivery (recipient, seq, priority, receipt) SELECT value, ?, ?, ? FROM json_each(?)`
+	selectPending   = `SELECT seq, priority, receipt, state FROM delivery WHERE recipient = ? AND state < 2 ORDER BY seq`
 	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ? AND state < 2`
 	selectDepth     = `SELECT count(*) FROM delivery WHERE state < 2`
 	updatePushed    = `UPDATE delivery SET attempts = attempts + 1, pushed = ? WHERE recipient = ? AND seq = ? AND state = 0`
@@ -31,6 +31,7 @@ const (
 type Pending struct {
 	Seq      int64
 	Priority Priority
+	Receipt  int   // of the message
 	State    State // StatePending or StateDelivered
 }
 
@@ -39,9 +40,9 @@ func (tx *Tx) addDeliveries(m *Message, recipients []int64) error {
 	switch len(recipients) {
 	case 0:
 	case 1:
-		_, err = tx.exec(insertDelivery, recipients[0], m.Seq, m.Priority)
+		_, err = tx.exec(insertDelivery, recipients[0], m.Seq, m.Priority, m.Receipt)
 	default:
-		_, err = tx.exec(insertEach, m.Seq, m.Priority, jsonList(recipients))
+		_, err = tx.exec(insertEach, m.Seq, m.Priority, m.Receipt, jsonList(recipients))
 	}
 	if err == nil {
 		tx.depth += int64(len(recipients))
@@ -54,7 +55,7 @@ func (rx *Rx) Pending(recipient int64) ([]Pending, error) {
 	var all []Pending
 	err := rx.each(selectPending, []any{recipient}, func(r row) error {
 		var p Pending
-		err := r.scan(&p.Seq, &p.Priority, &p.State)
+		err := r.scan(&p.Seq, &p.Priority, &p.Receipt, &p.State)
 		all = append(all, p)
 		return err
 	})

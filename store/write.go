@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // A Tx writes, and reads what it wrote. It lives as long as the function it
@@ -47,22 +48,38 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 // If ctx has ended when the write's turn comes fn is not called and done gets
 // the error of ctx. Writes of one goroutine run in the order they were put in.
 func (db *DB) Enqueue(ctx context.Context, fn func(*Tx) error, done func(error)) error {
-	w := &write{ctx: ctx, fn: fn, done: done}
+	return db.put(db.writes, &write{ctx: ctx, fn: fn, done: done})
+}
+
+// Defer is Enqueue for a write that can wait a few milliseconds for the next
+// one that cannot, so that both take one commit.
+func (db *DB) Defer(ctx context.Context, fn func(*Tx) error, done func(error)) error {
+	if err := db.put(db.deferred, &write{ctx: ctx, fn: fn, done: done}); err != nil {
+		return err
+	}
+	select {
+	case db.waiting <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (db *DB) put(queue chan<- *write, w *write) error {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.ended {
 		return ErrClosed
 	}
 	select {
-	case db.writes <- w:
+	case queue <- w:
 		return nil
 	default:
 	}
 	select {
-	case db.writes <- w:
+	case queue <- w:
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-w.ctx.Done():
+		return w.ctx.Err()
 	}
 }
 
@@ -78,8 +95,11 @@ type write struct {
 func (db *DB) write(c *conn) {
 	defer close(db.done)
 	batch := make([]*write, 0, maxBatch)
-	for first := range db.writes {
-		batch = db.gather(append(batch[:0], first))
+	for {
+		batch = db.next(batch[:0])
+		if len(batch) == 0 {
+			break
+		}
 		err := db.commit(c, batch)
 		db.failing.Store(err != nil)
 		for _, w := range batch {
@@ -88,6 +108,31 @@ func (db *DB) write(c *conn) {
 		clear(batch)
 	}
 	db.err = c.close()
+}
+
+// next waits for writes and returns what is there: all that were enqueued, and
+// with them those that were deferred; or, after a while, deferred ones alone.
+// It returns nothing when the DB has been closed and nothing is left.
+func (db *DB) next(batch []*write) []*write {
+	var due <-chan time.Time
+	for {
+		select {
+		case w, ok := <-db.writes:
+			if ok {
+				batch = gather(append(batch, w), db.writes)
+			}
+			return gather(batch, db.deferred)
+		case <-db.waiting:
+			if due == nil {
+				due = time.After(patience)
+			}
+		case <-due:
+			if batch = gather(batch, db.deferred); len(batch) > 0 {
+				return batch
+			}
+			due = nil // an earlier batch took them along
+		}
+	}
 }
 
 // finish tells of a write whose batch ended with err.
@@ -104,11 +149,11 @@ func (db *DB) finish(w *write, err error) {
 	w.done(w.err)
 }
 
-// gather adds the writes that wait right now; it waits for none.
-func (db *DB) gather(batch []*write) []*write {
-	for len(batch) < maxBatch {
+// gather adds the writes that wait in a queue right now; it waits for none.
+func gather(batch []*write, queue <-chan *write) []*write {
+	for range maxBatch {
 		select {
-		case w, ok := <-db.writes:
+		case w, ok := <-queue:
 			if !ok {
 				return batch
 			}

@@ -109,6 +109,7 @@ CREATE TABLE delivery (
   recipient INTEGER NOT NULL,             -- address
   seq       INTEGER NOT NULL,
   priority  INTEGER NOT NULL,
+  receipt   INTEGER NOT NULL,             -- as in message
   state     INTEGER NOT NULL DEFAULT 0,   -- 0 pending, 1 delivered, 2 done, 3 expired
   attempts  INTEGER NOT NULL DEFAULT 0,
   pushed    INTEGER,
