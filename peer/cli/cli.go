@@ -34,6 +34,7 @@ func commands() []Command {
 		welcomeCommand(),
 		joinCommand(),
 		statusCommand(),
+		demoCommand(),
 
 		createCommand(),
 		listCommand(),
