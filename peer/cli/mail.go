@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (m *mail) show(r *peer.Record) error {
 		return err
 	}
 	if err := m.env.out.err; err != nil {
-		return err
+		return fmt.Errorf("cannot write the output, so the message stays unread: %w", err)
 	}
 	m.printed++
 	if !m.keep && r.Failure == "" {
