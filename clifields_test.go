@@ -17,6 +17,10 @@ var wellKnown = map[string]string{
 	"error":       "what went wrong",
 	"data":        "directory in which the broker keeps everything",
 
+	"ok":     "whether it is well",
+	"checks": "what was checked",
+	"check":  "what must hold",
+
 	"version":  "version of this program",
 	"revision": "revision of the source it was built from",
 	"go":       "version of Go that it was built with",

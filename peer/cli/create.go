@@ -125,7 +125,7 @@ func printCreated(env *Env, slug string, m *createdJSON) error {
 	if m.Slug != slug {
 		out.Printf("Here it is called %s, because you have joined another mesh called %s.\n", Styled{Bold, m.Slug}, slug)
 	}
-	out.Printf("\nOthers join with this link (%d uses, until %s):\n  claudemesh join %s\n", m.InviteUses, m.InviteExpires, m.Invite)
+	out.Printf("\nOthers join with this link (%d uses, until %s):\n  claudemesh join %s\n", m.InviteUses, out.Date(m.InviteExpires.Std()), m.Invite)
 	return nil
 }
 

@@ -104,7 +104,7 @@ func (f *inviteFlags) create(ctx context.Context, env *Env) error {
 		return env.Out().JSON(invitedJSON{link, *inv})
 	}
 	env.Out().Printf("%s\n", link)
-	env.Err().Printf("\nThis link lets %s join %s as %s until %s:\n  claudemesh join <link>\n", many(inv.MaxUses, "user"), m.Slug, inv.Role, env.Err().Time(inv.ExpiresAt.Std()))
+	env.Err().Printf("\nThis link lets %s join %s as %s until %s:\n  claudemesh join <link>\n", many(inv.MaxUses, "user"), m.Slug, inv.Role, env.Err().Date(inv.ExpiresAt.Std()))
 	env.Err().Printf("To take it back: claudemesh invite revoke %s\n", shortID(inv.ID))
 	return nil
 }

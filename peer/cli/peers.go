@@ -18,7 +18,7 @@ func peersCommand() Command {
 		Theme: Talk,
 		Short: "Show who is online in a mesh",
 		Long: `One line for each session: what it is doing, its name, the first digits of its
-key, its groups, what kind of client it is, what it says it works on, and where.
+key, its groups, what kind of client it is, where, and what it says it works on.
 Send to the name, the digits or a group.`,
 		Examples: []string{"claudemesh peers", "claudemesh peers --all", "claudemesh peers --group frontend --json"},
 		Mesh:     true,
@@ -48,7 +48,7 @@ Send to the name, the digits or a group.`,
 }
 
 func printPeers(env *Env, c *peer.Client, list wire.PeersList, inGroup string) {
-	table := env.Out().Table("STATUS", "NAME", "KEY", "GROUPS", "KIND", "SUMMARY", "WHERE")
+	table := env.Out().Table("STATUS", "NAME", "KEY", "GROUPS", "KIND", "WHERE", "SUMMARY")
 	rows := 0
 	for _, p := range list.Peers {
 		name := p.DisplayName
@@ -59,7 +59,7 @@ func printPeers(env *Env, c *peer.Client, list wire.PeersList, inGroup string) {
 		if p.Cwd != "" {
 			where += ":" + p.Cwd
 		}
-		table.Row(env.presence(&p), Styled{Bold, name}, shortKey(p.Pubkey), formatGroups(p.Groups), kindOf(&p), summaryOf(&p), where)
+		table.Row(env.presence(&p), Styled{Bold, name}, shortKey(p.Pubkey), formatGroups(p.Groups), kindOf(&p), where, summaryOf(&p))
 		rows++
 	}
 	for _, m := range list.Members {
@@ -70,7 +70,7 @@ func printPeers(env *Env, c *peer.Client, list wire.PeersList, inGroup string) {
 		if m.LastSeenAt != nil {
 			where = "last here " + env.Out().Time(m.LastSeenAt.Std())
 		}
-		table.Row(env.glyph(Dim, "·", "offline"), m.DisplayName, shortKey(m.Pubkey), "", m.RoleTag, "", where)
+		table.Row(env.glyph(Dim, "·", "offline"), m.DisplayName, shortKey(m.Pubkey), "", m.RoleTag, where, "")
 		rows++
 	}
 	table.Flush()

@@ -101,14 +101,24 @@ func Relocate(ctx context.Context, env *Env, brokerURL string, meshIDs []string)
 		return nil
 	}
 	return peer.UpdateConfig(ctx, env.ConfigDir, func(c *peer.Config) error {
+		former := map[string]bool{}
 		for i := range c.Meshes {
 			if m := &c.Meshes[i]; stale(m.MeshID, m.BrokerURL) {
+				former[m.BrokerURL] = true
 				m.BrokerURL = brokerURL
 			}
 		}
 		for i := range c.Owned {
 			if o := &c.Owned[i]; stale(o.MeshID, o.BrokerURL) {
+				former[o.BrokerURL] = true
 				o.BrokerURL = brokerURL
+			}
+		}
+		for _, b := range slices.Clone(c.Brokers) {
+			if former[b.URL] {
+				c.Brokers = slices.DeleteFunc(c.Brokers, func(o peer.Broker) bool { return o.URL == b.URL })
+				b.URL = brokerURL
+				c.PutBroker(b)
 			}
 		}
 		return nil
@@ -131,7 +141,7 @@ func PrintServing(env *Env, s Serving) error {
 	out.Printf("\nNext, in another terminal:\n")
 	out.Printf("  claudemesh peers      see who is here\n")
 	out.Printf("  claudemesh inbox      read your mail\n")
-	out.Printf("\nOthers join with this link (%d uses, until %s):\n", h.InviteUses, out.Time(h.InviteExpires.Std()))
+	out.Printf("\nOthers join with this link (%d uses, until %s):\n", h.InviteUses, out.Date(h.InviteExpires.Std()))
 	out.Printf("  claudemesh join %s\n", h.Invite)
 	out.Printf("\nCtrl-C stops the broker; everything is kept.\n")
 	return nil

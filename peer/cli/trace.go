@@ -56,7 +56,7 @@ func printTrace(ctx context.Context, env *Env, c *peer.Client, s *wire.MessageSt
 	if len(to) == 64 && wire.IsHex(to) {
 		to = c.Name(ctx, to) + " (" + shortKey(to) + ")"
 	}
-	out.Printf("Message %s to %s, priority %s\n", Styled{Bold, s.MessageID}, to, cmp.Or(string(s.Priority), "next"))
+	out.Printf("Message %s to %s, priority %s, times in UTC\n", Styled{Bold, s.MessageID}, to, cmp.Or(string(s.Priority), "next"))
 	for _, step := range history(s) {
 		out.Printf("  %s  %-9s %s\n", step.at.UTC().Format("2006-01-02 15:04:05.000"), step.text, step.who)
 	}

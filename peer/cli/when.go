@@ -22,6 +22,15 @@ func (p *Printer) Time(t time.Time) string {
 	return wire.Time(t).String()
 }
 
+// Date writes a moment as date and time of day: local at a terminal, elsewhere
+// as wire.Time.
+func (p *Printer) Date(t time.Time) string {
+	if !p.terminal {
+		return wire.Time(t).String()
+	}
+	return t.In(p.now().Location()).Format("2006-01-02 15:04")
+}
+
 func relative(t, now time.Time) string {
 	d := now.Sub(t)
 	away := d.Abs()
