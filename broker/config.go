@@ -51,7 +51,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7900", MaxConnections: 100, MaxFrame: wire.MaxOrdinaryBytes, MaxSockets: 256,
-		Rate: 1000, Burst: 2000, HTTPRate: 120, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
+		Rate: 1000, Burst: 2000, HTTPRate: 600, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
 		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, ShutdownWithin: 10 * time.Second,
 		Log: slog.New(slog.DiscardHandler), Version: "dev", GitSHA: "unknown",

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"claudemesh/store"
@@ -54,31 +55,32 @@ func (m *mesh) unlease(s *session) {
 
 // offer has the sessions that drain b look at it again. It is called with m.mu held.
 func (m *mesh) offer(b *mailbox) {
-	for _, s := range m.drainers(b) {
+	for s := range m.drainers(b) {
 		s.behind = true
 		m.pump(s)
 	}
 }
 
-// drainers returns the connected sessions that drain b. It is called with m.mu held.
-func (m *mesh) drainers(b *mailbox) []*session {
-	var all []*session
-	if s := m.sessions[b.addr]; s != nil && s.takesMail() {
-		all = append(all, s)
-	}
-	if mb := m.byAddr[b.addr]; mb != nil {
-		for _, s := range mb.live {
-			if s.takesMail() {
-				all = append(all, s)
+// drainers are the connected sessions that drain b, commands last. It is used
+// with m.mu held.
+func (m *mesh) drainers(b *mailbox) iter.Seq[*session] {
+	return func(yield func(*session) bool) {
+		if s := m.sessions[b.addr]; s != nil && s.takesMail() && !yield(s) {
+			return
+		}
+		if mb := m.byAddr[b.addr]; mb != nil {
+			for _, s := range mb.live {
+				if s.takesMail() && !yield(s) {
+					return
+				}
+			}
+		}
+		for s := range m.transients {
+			if s.takesMail() && (s.own == b || s.shared == b) && !yield(s) {
+				return
 			}
 		}
 	}
-	for s := range m.transients {
-		if s.takesMail() && (s.own == b || s.shared == b) {
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 // save writes the state of a session that may come back.

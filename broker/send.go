@@ -145,7 +145,7 @@ func (m *mesh) taker(b *mailbox, it *item) (*session, wire.Outcome) {
 		return nil, wire.Sent
 	}
 	outcome := wire.Queued
-	for _, s := range m.drainers(b) {
+	for s := range m.drainers(b) {
 		if !s.status.status.Allows(wire.Priorities[it.priority]) {
 			if outcome == wire.Queued {
 				outcome = wire.Held

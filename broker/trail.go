@@ -77,7 +77,10 @@ func (m *mesh) look(addr, seq int64) (online bool, it item) {
 	if p := b.find(seq); p != nil {
 		it = *p
 	}
-	return len(m.drainers(b)) > 0, it
+	for range m.drainers(b) {
+		return true, it
+	}
+	return false, it
 }
 
 // stateOf names the state of a step as it is stored.
