@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"claudemesh/peer"
 	"claudemesh/peer/cli"
@@ -60,6 +61,24 @@ func (b *bed) serve(ctx context.Context, flags ...string) (err error) {
 	}
 	b.mesh = *mesh
 	return nil
+}
+
+// quiet waits until our broker has done what clients that came and went left it
+// to do, such as telling everyone of everyone, but not for long.
+func (b *bed) quiet(ctx context.Context) {
+	const look, times = 40 * time.Millisecond, 75
+	before := b.usage().CPU
+	for range times {
+		if before == 0 {
+			return // it is not ours, or this system does not tell
+		}
+		wait(ctx, look)
+		now := b.usage().CPU
+		if now-before < look/4 {
+			return
+		}
+		before = now
+	}
 }
 
 // unlimited are flags of serve that keep its protections out of the way.

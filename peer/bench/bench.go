@@ -20,6 +20,7 @@ type settings struct {
 	peers    bool
 	suite    bool
 	markdown bool
+	quick    bool
 	rounds   int
 	idle     int
 }
@@ -47,8 +48,9 @@ with the code that peers have.`,
 			"claudemesh bench --suite --markdown",
 			"claudemesh bench --broker ws://mesh.local:7900/ws --mesh home",
 		},
-		Mesh: true,
-		JSON: true,
+		Mesh:   true,
+		JSON:   true,
+		Output: Report{},
 		Flags: func(fs *flag.FlagSet) {
 			fs.IntVar(&set.Senders, "senders", set.Senders, "let `n` sessions send")
 			fs.IntVar(&set.Receivers, "receivers", set.Receivers, "let `n` sessions receive")
@@ -62,6 +64,7 @@ with the code that peers have.`,
 			fs.BoolVar(&set.peers, "peers", false, "measure redis-server and nats-server beside it, if they are in PATH; --suite always does")
 			fs.BoolVar(&set.suite, "suite", false, "measure all that docs/PERFORMANCE.md has, in a few minutes")
 			fs.BoolVar(&set.markdown, "markdown", false, "print the table of --suite as Markdown")
+			fs.BoolVar(&set.quick, "quick", false, "measure each figure of --suite for a moment only, to see that it works; the figures mean nothing")
 			fs.IntVar(&set.rounds, "rounds", set.rounds, "measure each figure of --suite `n` times")
 			fs.IntVar(&set.idle, "idle", set.idle, "open `n` idle connections in the last part of --suite; 0 leaves it out")
 			fs.StringVar(&set.dir, "dir", "", "keep the data of its own broker below `directory`; the system's for temporary files if not given")

@@ -31,13 +31,13 @@ func (su *suite) crowd(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	rest := settle(ctx, b.broker.Child)
+	rest := su.settle(ctx, b.broker.Child)
 	held, err := su.hold(ctx, b, meshes)
 	defer held.release()
 	if err != nil {
 		return err
 	}
-	full := settle(ctx, b.broker.Child)
+	full := su.settle(ctx, b.broker.Child)
 	su.series.add("crowd rss", float64(full.RSS)/(1<<20))
 	su.series.add("crowd connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.idle))
 	crowded, err := su.relativeLatency(ctx, b, "crowded")
@@ -52,7 +52,7 @@ func (su *suite) crowd(ctx context.Context, b *bed) error {
 func (su *suite) relativeLatency(ctx context.Context, b *bed, name string) (float64, error) {
 	const blocks = 3
 	for range blocks {
-		l, acks, _, err := b.latency(ctx, latencyTime)
+		l, acks, _, err := b.latency(ctx, su.pace.latency, su.pace.limit)
 		if err != nil {
 			return 0, err
 		}
@@ -109,7 +109,7 @@ func (su *suite) hold(ctx context.Context, b *bed, meshes []*peer.Mesh) (*held, 
 			return h, fmt.Errorf("connection %d: %w", i*perMesh, err)
 		}
 		h.crews = append(h.crews, cr)
-		if _, err := su.run1(ctx, b, cr); err != nil {
+		if _, err := su.once(ctx, b, cr); err != nil {
 			return h, err
 		}
 		idle := &count{epoch: time.Now()}

@@ -26,9 +26,11 @@ func (b *bed) measure(ctx context.Context, w workload, watch func(*count)) (*Rep
 	if err := b.sample(ctx, &w, &s); err != nil {
 		return nil, err
 	}
+	b.quiet(ctx)
 	if err := cr.warm(ctx); err != nil {
 		return nil, err
 	}
+	b.quiet(ctx)
 	before := b.usage()
 	res, err := cr.run(ctx, watch)
 	if err != nil {
@@ -57,7 +59,7 @@ func (cr *crew) warm(ctx context.Context) error {
 
 // sample measures the limits that concern a workload.
 func (b *bed) sample(ctx context.Context, w *workload, s *samples) error {
-	if err := b.sampleL(ctx, s); err != nil {
+	if err := b.sampleL(ctx, s, limitTime); err != nil {
 		return err
 	}
 	rate, err := groupCommits(ctx, b.dir, w.Senders*w.Inflight, limitTime)
@@ -91,7 +93,7 @@ func (b *bed) sampleRivals(ctx context.Context, w *workload, s *samples) error {
 		if r.rival == nil {
 			continue
 		}
-		rate, err := r.rival.rate(ctx, w.Senders*w.Inflight, limitSize, rivalTime)
+		rate, err := r.rival.rate(ctx, w.Senders*w.Inflight, limitSize, 2*limitTime)
 		if err != nil {
 			return err
 		}
@@ -101,12 +103,12 @@ func (b *bed) sampleRivals(ctx context.Context, w *workload, s *samples) error {
 }
 
 // sampleL measures the two parts of L.
-func (b *bed) sampleL(ctx context.Context, s *samples) error {
-	trips, err := roundTrips(ctx, b.addr, limitTime)
+func (b *bed) sampleL(ctx context.Context, s *samples, d time.Duration) error {
+	trips, err := roundTrips(ctx, b.addr, d)
 	if err != nil {
 		return err
 	}
-	flushes, err := syncs(ctx, b.dir, limitTime)
+	flushes, err := syncs(ctx, b.dir, d)
 	if err != nil {
 		return err
 	}

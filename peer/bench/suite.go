@@ -12,20 +12,37 @@ import (
 	"claudemesh/peer/cli"
 )
 
-// How the suite measures. Each figure and what it is held against are measured
-// in turn, in every round, because the same machine is now quicker, now slower.
-const (
-	suiteSize    = 256 // bytes of text, which make a frame of about 500
-	warmTime     = 500 * time.Millisecond
-	latencyTime  = time.Second
-	throughTime  = time.Second
-	rivalTime    = 800 * time.Millisecond
-	echoTime     = 600 * time.Millisecond
-	fanTime      = time.Second
-	idleTime     = 2 * time.Second
-	fanReceivers = 1000
-	cpuClients   = 64
-)
+// suiteSize is how many bytes of text a message of the suite has, which make
+// a frame of about 500.
+const suiteSize = 256
+
+// cpuClients is how many clients send where the broker's CPU time is measured.
+const cpuClients = 64
+
+// A pace is for how long the suite measures and with how many. Each figure and
+// what it is held against are measured in turn, in every round, because the
+// same machine is now quicker, now slower.
+type pace struct {
+	warm, limit, latency, through, rival, echo, fan, idle, settle time.Duration
+
+	receivers int // of a message to many
+}
+
+// fullPace is for figures, quickPace to see that everything works.
+func fullPace() pace {
+	return pace{
+		warm: 500 * time.Millisecond, limit: limitTime, latency: time.Second, through: time.Second, rival: 800 * time.Millisecond,
+		echo: 600 * time.Millisecond, fan: time.Second, idle: 2 * time.Second, settle: 250 * time.Millisecond, receivers: 1000,
+	}
+}
+
+func quickPace() pace {
+	const brief = 30 * time.Millisecond
+	return pace{
+		warm: brief, limit: brief, latency: brief, through: brief, rival: brief,
+		echo: 2 * brief, fan: brief, idle: brief, settle: brief, receivers: 20,
+	}
+}
 
 // clientCounts are how many clients send at once.
 func clientCounts() []int { return []int{8, 64, 256} }
@@ -37,6 +54,7 @@ type suite struct {
 	idle   int // connections of the last part; 0 leaves it out
 	rivals *rivals
 	series series
+	pace   pace
 	stage  func(format string, args ...any) // says what is measured now
 	faults []error
 }
@@ -57,7 +75,7 @@ func (su *suite) run(ctx context.Context) error {
 		if err := su.with(ctx, dir, su.traffic); err != nil {
 			return err
 		}
-		su.stage("round %d of %d: idle, and 1 to %d", i+1, su.rounds, fanReceivers)
+		su.stage("round %d of %d: idle, and 1 to %d", i+1, su.rounds, su.pace.receivers)
 		if err := su.with(ctx, dir, su.fan); err != nil {
 			return err
 		}
@@ -96,14 +114,16 @@ func (su *suite) traffic(ctx context.Context, b *bed) error {
 			return err
 		}
 	}
-	cost, err := echoCost(ctx, b.bare, b.addr, cpuClients, echoTime)
-	su.series.add("echo cpu", micros(cost))
+	cost, err := echoCost(ctx, b.bare, b.addr, cpuClients, su.pace.echo)
+	if err == nil {
+		su.series.add("echo cpu", micros(cost))
+	}
 	return err
 }
 
 // warm has the broker do what it does only once: grow its log, fill its caches.
 func (su *suite) warm(ctx context.Context, b *bed) error {
-	_, err := su.crew(ctx, b, workload{Senders: 8, Receivers: 8, For: warmTime})
+	_, err := su.crew(ctx, b, workload{Senders: 8, Receivers: 8, For: su.pace.warm})
 	return err
 }
 
@@ -115,10 +135,16 @@ func (su *suite) crew(ctx context.Context, b *bed, w workload) (*Report, error) 
 		return nil, err
 	}
 	defer cr.dismiss()
-	return su.run1(ctx, b, cr)
+	b.quiet(ctx)
+	if err := cr.warm(ctx); err != nil {
+		return nil, err
+	}
+	return su.once(ctx, b, cr)
 }
 
-func (su *suite) run1(ctx context.Context, b *bed, cr *crew) (*Report, error) {
+// once runs a crew on a broker that has nothing else to do.
+func (su *suite) once(ctx context.Context, b *bed, cr *crew) (*Report, error) {
+	b.quiet(ctx)
 	before := b.usage()
 	res, err := cr.run(ctx, nil)
 	if err != nil {
@@ -133,7 +159,7 @@ func (su *suite) run1(ctx context.Context, b *bed, cr *crew) (*Report, error) {
 
 // latency measures one client between two measurements of L.
 func (su *suite) latency(ctx context.Context, b *bed) error {
-	l, acks, pushes, err := b.latency(ctx, latencyTime)
+	l, acks, pushes, err := b.latency(ctx, su.pace.latency, su.pace.limit)
 	if err != nil {
 		return err
 	}
@@ -144,20 +170,20 @@ func (su *suite) latency(ctx context.Context, b *bed) error {
 }
 
 // latency returns L in microseconds and the times of one client.
-func (b *bed) latency(ctx context.Context, d time.Duration) (l float64, acks, pushes []time.Duration, err error) {
+func (b *bed) latency(ctx context.Context, d, limit time.Duration) (l float64, acks, pushes []time.Duration, err error) {
 	p, err := openPair(ctx, &b.mesh)
 	if err != nil {
 		return 0, nil, nil, err
 	}
 	defer func() { err = errors.Join(err, p.close(ctx)) }()
 	var s samples
-	if err := b.sampleL(ctx, &s); err != nil {
+	if err := b.sampleL(ctx, &s, limit); err != nil {
 		return 0, nil, nil, err
 	}
 	if acks, pushes, err = p.run(ctx, suiteSize, d); err != nil {
 		return 0, nil, nil, err
 	}
-	if err := b.sampleL(ctx, &s); err != nil {
+	if err := b.sampleL(ctx, &s, limit); err != nil {
 		return 0, nil, nil, err
 	}
 	limits := s.limits()
@@ -169,12 +195,12 @@ func (b *bed) latency(ctx context.Context, d time.Duration) (l float64, acks, pu
 // as many that are there and acknowledge what they get.
 func (su *suite) throughput(ctx context.Context, b *bed, n int) error {
 	at := " " + strconv.Itoa(n)
-	rate, err := groupCommits(ctx, b.dir, n, limitTime*2)
+	rate, err := groupCommits(ctx, b.dir, n, 2*su.pace.limit)
 	if err != nil {
 		return err
 	}
 	su.series.add("group commit"+at, rate)
-	stored, err := su.crew(ctx, b, workload{Senders: n, Receivers: n, Away: true, For: throughTime})
+	stored, err := su.crew(ctx, b, workload{Senders: n, Receivers: n, Away: true, For: su.pace.through})
 	if err != nil {
 		return err
 	}
@@ -183,13 +209,13 @@ func (su *suite) throughput(ctx context.Context, b *bed, n int) error {
 		name  string
 		rival *rival
 	}{{"redis", su.rivals.redis}, {"nats", su.rivals.nats}} {
-		rate, err := r.rival.rate(ctx, n, limitSize, rivalTime)
+		rate, err := r.rival.rate(ctx, n, limitSize, su.pace.rival)
 		if err != nil {
 			return err
 		}
 		su.series.add(r.name+at, rate)
 	}
-	delivered, err := su.crew(ctx, b, workload{Senders: n, Receivers: n, For: throughTime})
+	delivered, err := su.crew(ctx, b, workload{Senders: n, Receivers: n, For: su.pace.through})
 	if err != nil {
 		return err
 	}
@@ -204,31 +230,31 @@ func (su *suite) throughput(ctx context.Context, b *bed, n int) error {
 // fan measures a broker at rest, what a connection costs it, and how long the
 // last of a thousand recipients waits.
 func (su *suite) fan(ctx context.Context, b *bed) error {
-	before := settle(ctx, b.broker.Child)
-	wait(ctx, idleTime)
+	before := su.settle(ctx, b.broker.Child)
+	wait(ctx, su.pace.idle)
 	after := b.usage()
 	su.series.add("idle rss", float64(after.RSS)/(1<<20))
-	su.series.add("idle wakes", float64(after.Switches-before.Switches)/idleTime.Seconds())
+	su.series.add("idle wakes", float64(after.Switches-before.Switches)/su.pace.idle.Seconds())
 	if err := su.warm(ctx, b); err != nil {
 		return err
 	}
 	if err := su.bareFan(ctx, b); err != nil {
 		return err
 	}
-	rest := settle(ctx, b.broker.Child)
-	w := workload{Senders: 1, Receivers: fanReceivers, Fanout: fanReceivers, Size: suiteSize, Inflight: 1, Paced: true, Messages: 1}
+	rest := su.settle(ctx, b.broker.Child)
+	w := workload{Senders: 1, Receivers: su.pace.receivers, Fanout: su.pace.receivers, Size: suiteSize, Inflight: 1, Paced: true, Messages: 1}
 	cr, err := assemble(ctx, &b.mesh, w)
 	if err != nil {
 		return err
 	}
 	defer cr.dismiss()
-	if _, err := su.run1(ctx, b, cr); err != nil {
+	if _, err := su.once(ctx, b, cr); err != nil {
 		return err
 	}
-	full := settle(ctx, b.broker.Child)
-	su.series.add("connection", float64(full.RSS-rest.RSS)/(1<<10)/fanReceivers)
-	cr.Messages, cr.For = 0, fanTime
-	r, err := su.run1(ctx, b, cr)
+	full := su.settle(ctx, b.broker.Child)
+	su.series.add("connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.pace.receivers))
+	cr.Messages, cr.For = 0, su.pace.fan
+	r, err := su.once(ctx, b, cr)
 	if err != nil {
 		return err
 	}
@@ -239,14 +265,14 @@ func (su *suite) fan(ctx context.Context, b *bed) error {
 // bareFan measures the same without a broker.
 func (su *suite) bareFan(ctx context.Context, b *bed) error {
 	before := b.bare.Usage()
-	f, err := openFan(ctx, b.addr, fanReceivers, pushSize(suiteSize))
+	f, err := openFan(ctx, b.addr, su.pace.receivers, pushSize(suiteSize))
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	after := settle(ctx, b.bare)
-	su.series.add("bare connection", float64(after.RSS-before.RSS)/(1<<10)/fanReceivers)
-	times, err := f.run(ctx, fanTime/2)
+	after := su.settle(ctx, b.bare)
+	su.series.add("bare connection", float64(after.RSS-before.RSS)/(1<<10)/float64(su.pace.receivers))
+	times, err := f.run(ctx, su.pace.fan/2)
 	if err != nil {
 		return err
 	}
@@ -254,13 +280,12 @@ func (su *suite) bareFan(ctx context.Context, b *bed) error {
 	return nil
 }
 
-// settle waits until a process gives back no more memory, or for 3 s, and
+// settle waits until a process gives back no more memory, but not for long, and
 // returns what it uses then.
-func settle(ctx context.Context, c *cli.Child) cli.Usage {
-	const step = 250 * time.Millisecond
+func (su *suite) settle(ctx context.Context, c *cli.Child) cli.Usage {
 	last := c.Usage()
 	for range 12 {
-		wait(ctx, step)
+		wait(ctx, su.pace.settle)
 		now := c.Usage()
 		if diff := last.RSS - now.RSS; diff < last.RSS/200 && diff > -last.RSS/200 {
 			return now

@@ -37,7 +37,10 @@ func runSuite(ctx context.Context, env *cli.Env, set *settings) error {
 	say("preparing")
 	done := env.ProgressOf(func() string { return *stage.Load() })
 	defer done()
-	su := &suite{dir: set.dir, rounds: set.rounds, idle: reachable(set.idle), series: make(series), stage: say}
+	su := &suite{dir: set.dir, rounds: set.rounds, idle: reachable(set.idle), series: make(series), pace: fullPace(), stage: say}
+	if set.quick {
+		su.pace = quickPace()
+	}
 	if su.idle < set.idle {
 		done()
 		env.Err().Printf("this process may open too few files for %d connections: measuring %d (see ulimit -n)\n", set.idle, su.idle)
@@ -53,7 +56,7 @@ func runSuite(ctx context.Context, env *cli.Env, set *settings) error {
 		dir = os.TempDir()
 	}
 	dir, absErr := filepath.Abs(dir)
-	report := &SuiteReport{Machine: thisMachine(dir), Rounds: su.rounds, Rows: su.series.rows(figures(su.idle)), Series: su.series}
+	report := &SuiteReport{Machine: thisMachine(dir), Rounds: su.rounds, Rows: su.series.rows(figures(su.pace.receivers, su.idle)), Series: su.series}
 	if su.rivals.redis == nil {
 		report.Missing = append(report.Missing, redisProgram)
 	}
