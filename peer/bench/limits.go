@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -151,5 +152,5 @@ func groupCommits(ctx context.Context, dir string, n int, d time.Duration) (floa
 			done <- struct{}{}
 		}
 	}
-	return float64(total) / time.Since(start).Seconds(), err
+	return float64(total) / time.Since(start).Seconds(), errors.Join(err, ctx.Err())
 }

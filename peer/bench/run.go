@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	stall     = 10 * time.Second // without an arrival, what is missing counts as lost
+	stall     = 10 * time.Second // without an event, what is missing counts as lost
 	lookEvery = 2 * time.Millisecond
 )
 
@@ -121,7 +121,7 @@ func (cr *crew) follow(ctx context.Context, c *count, sent <-chan struct{}, errs
 		if now := c.arrived.Load() + c.acked.Load() - owing; now != before {
 			before, since = now, time.Now()
 		}
-		if time.Since(since) > stall {
+		if time.Since(since) > cr.patience {
 			return cr.stalled(c, done)
 		}
 	}

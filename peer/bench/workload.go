@@ -64,6 +64,7 @@ type crew struct {
 	workload
 	senders   []*sender
 	receivers []*receiver
+	patience  time.Duration // with a broker that does nothing any more
 }
 
 const (
@@ -77,7 +78,7 @@ func assemble(ctx context.Context, mesh *peer.Mesh, w workload) (*crew, error) {
 	if err != nil {
 		return nil, err
 	}
-	cr := &crew{workload: w, senders: make([]*sender, w.Senders), receivers: make([]*receiver, w.Receivers)}
+	cr := &crew{workload: w, patience: stall, senders: make([]*sender, w.Senders), receivers: make([]*receiver, w.Receivers)}
 	groups := "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
 	err = inParallel(ctx, w.Receivers, func(ctx context.Context, i int) error {
 		var in []wire.Group
