@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -49,7 +50,7 @@ func TestCommandReferenceIsCurrent(t *testing.T) {
 // commandReference describes every command that help shows.
 func commandReference(t *testing.T) string {
 	t.Helper()
-	comments := fieldComments(t, "wire", "peer", filepath.Join("peer", "cli"))
+	comments := fieldComments(t, "wire", "peer", filepath.Join("peer", "cli"), filepath.Join("peer", "bench"))
 	var b strings.Builder
 	cli.Walk(commands(), func(names []string, c *cli.Command) {
 		if c.Run == nil || c.Hidden || len(names) == 1 {
@@ -99,7 +100,8 @@ func fieldRows(t *testing.T, typ reflect.Type, prefix string, comments map[strin
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous:
-			for _, row := range fieldRows(t, f.Type, prefix, comments) {
+			_, _, inner := describeType(f.Type)
+			for _, row := range fieldRows(t, inner, prefix, comments) {
 				if !outer[strings.Trim(strings.Fields(row)[1], "`")] {
 					rows = append(rows, row)
 				}
@@ -117,7 +119,7 @@ func fieldRows(t *testing.T, typ reflect.Type, prefix string, comments map[strin
 		}
 		meaning := inJSON(comments[typ.PkgPath()+"."+typ.Name()+"."+f.Name], typ)
 		if meaning == "" {
-			meaning = wellKnown[name]
+			meaning = cmp.Or(wellKnown[typ.Name()+"."+name], wellKnown[name])
 		}
 		if meaning == "" {
 			t.Errorf("no word on the field %s%s of --json: give it a comment", prefix, name)

@@ -1,7 +1,8 @@
 package main
 
 // wellKnown says what fields of --json are that have no comment of their own,
-// by their names in JSON. They mean the same wherever they occur.
+// by their names in JSON. They mean the same wherever they occur, but for those
+// that have the name of their type before them.
 var wellKnown = map[string]string{
 	"slug":        "what the mesh is called on this machine",
 	"name":        "name",
@@ -107,4 +108,22 @@ var wellKnown = map[string]string{
 	"yourName":    "name that others see of you",
 	"yourGroups":  "your groups",
 	"yourPubkey":  "your address",
+
+	"workload":            "what was asked of the broker",
+	"senders":             "clients that send",
+	"receivers":           "clients that receive",
+	"encrypt":             "whether messages were sealed",
+	"Result.sent":         "messages sent",
+	"acked":               "messages that the broker has on disk",
+	"lost":                "deliveries that did not come",
+	"duplicates":          "deliveries that came twice",
+	"seconds":             "how long it took",
+	"acksPerSecond":       "acknowledged messages a second",
+	"deliveriesPerSecond": "deliveries a second",
+	"p50":                 "median, in microseconds",
+	"p99":                 "99 of 100 are not above it, in microseconds",
+	"max":                 "the longest, in microseconds",
+	"limits":              "what the machine could do, measured in the same run",
+	"jetStream":           "messages a second of JetStream, with --peers and where installed",
+	"cpuMicrosPerMessage": "CPU time per message, in microseconds",
 }

@@ -8,7 +8,6 @@ import (
 
 	"claudemesh/peer"
 	"claudemesh/seal"
-	"claudemesh/wire"
 )
 
 // joinTime bounds the enrollment.
@@ -70,6 +69,9 @@ func printJoined(env *Env, m *membership) error {
 		return out.JSON(joinedJSON{m.Slug, m.MeshID, m.MemberID, m.name, m.Pubkey, m.BrokerURL, c.Path()})
 	}
 	out.Printf("Joined %s as %s.\n", Styled{Bold, m.Slug}, Styled{Bold, m.name})
+	if m.Slug != m.asked {
+		out.Printf("Here it is called %s, because you have joined another mesh called %s.\n", m.Slug, m.asked)
+	}
 	out.Printf("  member %s, key %s…, broker %s\n", m.MemberID, m.Pubkey[:16], m.BrokerURL)
 	out.Printf("  kept in %s\n", c.Path())
 	out.Printf("Next: `claudemesh peers`, `claudemesh send <name> <message>`, `claudemesh inbox`.\n")
@@ -81,7 +83,7 @@ func joinHint(err error) error {
 	switch {
 	case errors.Is(err, seal.ErrInviteMalformed) || errors.Is(err, seal.ErrInviteSignature):
 		return WithHint(err, "copy the whole link: it is one word that begins with ic://join/")
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, peer.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		return WithHint(err, "is the broker running, and can this machine reach it?")
 	}
 	return err
@@ -109,13 +111,4 @@ func reuseKey(env *Env, j *peer.JoinRequest) error {
 		}
 	}
 	return nil
-}
-
-// permissionNamed returns the permission called s.
-func permissionNamed(s string) (wire.Permission, error) {
-	switch p := wire.Permission(s); p {
-	case wire.Admin, wire.Ordinary:
-		return p, nil
-	}
-	return "", Usagef("--role must be admin or member, not %q", s)
 }

@@ -26,7 +26,7 @@ func leaveCommand() Command {
 		Short: "End your membership in a mesh",
 		Long: `Ends the membership at the broker, with every session of yours, and removes the
 mesh with its keys from this machine. Mail that waits for you is lost. To come
-back takes a new invite.`,
+back takes a new invite. It asks first; without a terminal give --yes.`,
 		Examples: []string{"claudemesh leave work", "claudemesh leave work --local"},
 		Mesh:     true,
 		JSON:     true,

@@ -83,7 +83,8 @@ func membersRevokeCommand() Command {
 		Short: "End a membership and every session of it",
 		Long: `For admins. The member is named as in ` + "`claudemesh members`" + `, or by the first digits of
 the key or characters of the id. Its key opens nothing any more; to come back it
-needs a new invite. What it has sent stays.`,
+needs a new invite. What it has sent stays. It asks first; without a terminal give
+--yes.`,
 		Examples: []string{"claudemesh members revoke bob", "claudemesh members revoke de231046 --yes"},
 		Mesh:     true,
 		JSON:     true,

@@ -58,10 +58,11 @@ func FirstStart(ctx context.Context, env *Env, brokerURL, adminToken string) (*H
 	}, nil
 }
 
-// membership is a mesh of the configuration and the name its member has there.
+// membership is a mesh of the configuration.
 type membership struct {
 	peer.Mesh
-	name string
+	name  string // of the member in the mesh
+	asked string // slug in the invite, which may be taken here
 }
 
 // joinOwn makes the owner of a mesh its member, an admin.
@@ -158,7 +159,7 @@ func joinAndSave(ctx context.Context, env *Env, link, name string) (*membership,
 	if err != nil {
 		return nil, err
 	}
-	m := &membership{name: joined.DisplayName}
+	m := &membership{name: joined.DisplayName, asked: joined.Mesh.Slug}
 	err = peer.UpdateConfig(ctx, env.ConfigDir, func(c *peer.Config) error {
 		entry, kept := c.AddMesh(joined.Mesh)
 		if kept && entry.Pubkey != joined.Mesh.Pubkey {

@@ -56,7 +56,8 @@ does not answer.
 
 With an argument it sets the status of your session: the one this runs in, or the
 only one of yours that is connected. While it is working or dnd, only messages of
-priority now get through; the others wait until it is idle.`,
+priority now get through; the others wait until it is idle. --json then prints
+an object with the field status.`,
 		Examples: []string{"claudemesh status", "claudemesh status --json", "claudemesh status dnd"},
 		Mesh:     true,
 		JSON:     true,
