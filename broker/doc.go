@@ -43,9 +43,9 @@
 //     a commit, and the hooks of the first have not run when the second does
 //     (session.staged is how changes of one session build on each other).
 //   - Locks are taken in this order: mesh.mu, then outbox.mu. Neither is held
-//     over a call of the store or a write to a socket. All other mutexes are
-//     leaves: nothing is called while they are held. Server.mu and mesh.mu are
-//     never held together.
+//     over a call of the store or a write to a socket. Server.making, which
+//     makes meshes come one at a time, is taken before both. All other mutexes
+//     are leaves: nothing is called while they are held.
 //   - Nothing waits for a peer. A frame for a peer goes into the outbox of its
 //     connection, which is bounded. Events are dropped there, the oldest
 //     first, and counted; messages are bounded by the window of the session;

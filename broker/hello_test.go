@@ -66,6 +66,7 @@ func TestHelloIsRefused(t *testing.T) {
 		{"session key is short", session("abcd"), nil, wire.Malformed},
 		{"mesh is unknown", old(func(h *wire.Hello) { h.MeshID = "Nothing0Nothing0" }), nil, wire.Unauthorized},
 		{"member is unknown", stranger.hello("x"), nil, wire.Unauthorized},
+		{"the owner is no member", (&testMember{b: b, key: b.owner, id: alice.id}).hello("o"), nil, wire.Unauthorized},
 		{"member id is another's", old(func(h *wire.Hello) { h.MemberID = bob.id }), nil, wire.Unauthorized},
 		{"session key is another member's", session(bob.pub()), nil, wire.Unauthorized},
 		{"session key is another member's, in upper case", session(strings.ToUpper(bob.pub())), nil, wire.Unauthorized},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -130,6 +131,30 @@ func TestSignaturesOfStrangersAreNotRemembered(t *testing.T) {
 	(&testMember{b: b, key: must(seal.Generate())}).hook(wire.HookStatus{Status: wire.Idle})
 	if n := remembered(); n != before {
 		t.Errorf("%d signatures of strangers", n-before)
+	}
+}
+
+func TestRememberedSignaturesAreBounded(t *testing.T) {
+	t.Parallel()
+	var r replays
+	for i := range maxReplays {
+		if err := r.request(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.request("one more"); !errors.Is(err, &wire.Error{Code: wire.Capacity}) {
+		t.Errorf("one more: %v", err)
+	}
+	r.next = time.Time{}
+	for k, u := range r.used {
+		u.at = u.at.Add(-replayTime)
+		r.used[k] = u
+	}
+	if err := r.request("one more"); err != nil {
+		t.Errorf("when their time is over: %v", err)
+	}
+	if err := r.request("ONE MORE"); !errors.Is(err, &wire.Error{Code: wire.Unauthorized}) {
+		t.Errorf("the same again: %v", err)
 	}
 }
 

@@ -60,3 +60,24 @@ func TestEveryEndpointIsInTheReference(t *testing.T) {
 		t.Errorf("the reference has a row for %s, which is not served", pattern)
 	}
 }
+
+// What docs/SECURITY.md says is held by a test is.
+func TestThePageOnSecurityNamesItsTests(t *testing.T) {
+	t.Parallel()
+	have := map[string]bool{}
+	for _, name := range must(filepath.Glob("*_test.go")) {
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(must(os.ReadFile(name))), -1) {
+			have[m[1]] = true
+		}
+	}
+	page := string(must(os.ReadFile(filepath.Join("..", "docs", "SECURITY.md"))))
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(page, -1)
+	if len(named) < 20 {
+		t.Errorf("the page names %d tests", len(named))
+	}
+	for _, m := range named {
+		if !have[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+}
