@@ -27,14 +27,14 @@ fuzz: ## Fuzz every target for FUZZTIME (1m)
 
 bench: build ## Measure the packages and the whole
 	go test -run '^$$' -bench . -benchmem ./...
-	./$(PROGRAM) bench
+	./$(PROGRAM) bench --suite
 
 bench-peers: build ## Measure beside Redis and NATS, which it installs
 	@command -v redis-server >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq redis-server; } || \
 	  { echo "install redis-server first" >&2; exit 1; }
 	GOBIN='$(CURDIR)/dist/bin' go install $(NATS)
-	PATH='$(CURDIR)/dist/bin':"$$PATH" ./$(PROGRAM) bench --peers
+	PATH='$(CURDIR)/dist/bin':"$$PATH" ./$(PROGRAM) bench --suite
 
 cover: ## Measure what the tests cover; dist/cover.html shows it
 	mkdir -p dist
