@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,9 +24,11 @@ type httpBroker struct {
 	skew   time.Duration
 	status int
 	answer string
-	got    []httpAsked
 
 	dropFirst bool // the first request is not answered
+
+	mu  sync.Mutex // requests of a client that asks again may overlap
+	got []httpAsked
 }
 
 type httpAsked struct {
@@ -47,6 +50,8 @@ func (b *httpBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		b.t.Error(err)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.got = append(b.got, httpAsked{r.Method + " " + r.RequestURI, r.Header, body})
 	if b.dropFirst && len(b.got) == 1 {
 		panic(http.ErrAbortHandler)

@@ -14,7 +14,9 @@ import (
 type Options struct {
 	// Mesh is the entry of the configuration: ids, keys, broker, root key.
 	Mesh Mesh
-	// SessionID is the id of the host session, empty outside of one.
+	// SessionID is the id of the host session. Outside of one it may be empty:
+	// a client that is no command takes a random one, so that a connection
+	// after a lost one is the same session.
 	SessionID string
 	// SessionKey is the session's key, which becomes the address. Without it
 	// the client is addressed by the member key.
@@ -85,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.dial == nil {
 		o.dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: time.Minute}).DialContext
+	}
+	if o.SessionID == "" && !o.Transient {
+		o.SessionID = randomHex()
 	}
 	if o.jitter == nil {
 		o.jitter = rand.Float64
