@@ -48,10 +48,12 @@ func (srv *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusTooManyRequests, wire.Errorf(wire.RateLimited, "too many sockets from %s have not said hello", addr))
 		return
 	}
+	srv.conns.Add(1) // before the hijack, after which a shutdown does not wait for this handler
 	hj := &smallHijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin was checked for every route
 	if err != nil {
 		srv.sockets.leave(addr)
+		srv.conns.Done()
 		return // Accept has answered
 	}
 	c := newConn(srv, ws, hj.conn, addr)
@@ -60,12 +62,13 @@ func (srv *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	srv.mu.Unlock()
 	srv.metrics.connections.Inc()
 	srv.wakeClock()
-	srv.conns.Go(func() {
+	go func() {
+		defer srv.conns.Done()
 		c.serve()
 		srv.mu.Lock()
 		delete(srv.open, c)
 		srv.mu.Unlock()
-	})
+	}()
 	if srv.stopping.Load() {
 		c.close(wire.CloseShutdown, "shutting down")
 	}

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"claudemesh/store"
@@ -68,10 +66,7 @@ func (srv *Server) connections() int {
 // pingAll pings who has been silent for a while, and ends who has been silent
 // for too long.
 func (srv *Server) pingAll(now time.Time) {
-	srv.mu.Lock()
-	open := slices.Collect(maps.Keys(srv.open))
-	srv.mu.Unlock()
-	for _, c := range open {
+	for _, c := range srv.connected() {
 		switch silent := now.Sub(time.Unix(0, c.alive.Load())); {
 		case silent >= wire.DeadAfter:
 			c.dead()

@@ -89,18 +89,31 @@ func (m *mesh) serveInvites(c *caller, _ []byte) (wire.InviteList, error) {
 	return res, err
 }
 
-func (m *mesh) revokeInvite(c *caller, _ []byte) (wire.HTTPResult, error) {
+func (m *mesh) revokeInvite(c *caller, _ []byte) (wire.InviteResult, error) {
+	var res wire.InviteResult
 	if err := c.needAdmin("revoke invites"); err != nil {
-		return wire.HTTPResult{}, err
+		return res, err
 	}
+	id := c.path("id")
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		err := tx.RevokeInvite(c.path("id"), time.Now())
+		err := tx.RevokeInvite(id, time.Now())
 		if errors.Is(err, store.ErrNotFound) {
-			return wire.Errorf(wire.NotFound, "no invite %q in this mesh", wire.Shorten(c.path("id"), 40))
+			return wire.Errorf(wire.NotFound, "no invite %q in this mesh", wire.Shorten(id, 40))
+		}
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Invites()
+		for _, r := range rows {
+			if r.ID == id {
+				w := wireInvite(r)
+				res.Invite = &w
+			}
 		}
 		return err
 	})
-	return wire.HTTPResult{OK: err == nil}, err
+	res.OK = err == nil
+	return res, err
 }
 
 // storePreset checks a preset; what is empty is left to the member.

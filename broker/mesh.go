@@ -186,27 +186,6 @@ func (m *mesh) leave(s *session) {
 	s.member.live = slices.DeleteFunc(s.member.live, func(o *session) bool { return o == s })
 }
 
-// each calls fn with every connected session, transient ones too. It is
-// called with m.mu held.
-func (m *mesh) each(fn func(*session)) {
-	for _, s := range m.sessions {
-		if s.conn != nil {
-			fn(s)
-		}
-	}
-	for s := range m.transients {
-		fn(s)
-	}
-}
-
-// goDo runs fn in a goroutine that close waits for. It is called with m.mu
-// held, and does nothing once the mesh is closed.
-func (m *mesh) goDo(fn func()) {
-	if !m.closed {
-		m.wg.Go(fn)
-	}
-}
-
 // close waits for the work under way and closes the store.
 func (m *mesh) close() error {
 	m.mu.Lock()

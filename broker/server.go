@@ -177,20 +177,24 @@ func (srv *Server) shutdown(hs *http.Server) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = hs.Close()
 	}
-	srv.mu.Lock()
-	open := slices.Collect(maps.Keys(srv.open))
-	srv.mu.Unlock()
-	for _, c := range open {
+	for _, c := range srv.connected() {
 		c.close(wire.CloseShutdown, "shutting down")
 	}
 	over := time.AfterFunc(srv.cfg.ShutdownWithin/2, func() {
-		for _, c := range open {
+		for _, c := range srv.connected() {
 			c.socket.Close() // CloseNow would wait for the handshake too
 		}
 	})
 	srv.conns.Wait()
 	over.Stop()
 	return errors.Join(err, srv.Close())
+}
+
+// connected returns the connections that are open.
+func (srv *Server) connected() []*conn {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Collect(maps.Keys(srv.open))
 }
 
 // Close closes the meshes and gives the data directory free.
