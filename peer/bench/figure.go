@@ -39,6 +39,8 @@ func figures(receivers, idle int) []figure {
 		{name: "send → ack, one client, p99", key: "ack p99", unit: "µs", against: isL, limit: "L", of: byRatio, goal: 12},
 		{name: "send → push, one client, p50", key: "push p50", unit: "µs", against: isL, limit: "L", of: byRatio, goal: 2.5, stretch: 1.5},
 		{name: "send → push, one client, p99", key: "push p99", unit: "µs", against: isL, limit: "L", of: byRatio, goal: 12},
+		{name: "send → ack, a client that only counts, p50", key: "bare ack p50", unit: "µs", against: isL, limit: "L"},
+		{name: "send → push, a client that only counts, p50", key: "bare push p50", unit: "µs", against: isL, limit: "L"},
 	}
 	for _, n := range clientCounts() {
 		at := fmt.Sprintf(" %d", n)

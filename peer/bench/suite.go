@@ -157,7 +157,8 @@ func (su *suite) once(ctx context.Context, b *bed, cr *crew) (*Report, error) {
 	return r, nil
 }
 
-// latency measures one client between two measurements of L.
+// latency measures one client between two measurements of L, as peers are and
+// as the clients of the other figures are.
 func (su *suite) latency(ctx context.Context, b *bed) error {
 	l, acks, pushes, err := b.latency(ctx, su.pace.latency, su.pace.limit)
 	if err != nil {
@@ -166,6 +167,12 @@ func (su *suite) latency(ctx context.Context, b *bed) error {
 	su.series.add("L", l)
 	su.series.addSpread("ack", acks)
 	su.series.addSpread("push", pushes)
+	r, err := su.crew(ctx, b, workload{Senders: 1, Receivers: 1, For: su.pace.latency})
+	if err != nil {
+		return err
+	}
+	su.series.add("bare ack p50", r.Ack.P50)
+	su.series.add("bare push p50", r.Push.P50)
 	return nil
 }
 
