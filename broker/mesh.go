@@ -26,10 +26,11 @@ type mesh struct {
 
 	mu         sync.Mutex // guards all below; never held over a store call
 	info       store.Mesh
-	members    map[string]*member // by id; unrevoked ones
-	byKey      map[string]*member // the same by key
-	byAddr     map[int64]*member  // the same by the address of their key
-	sessions   map[int64]*session // by address: online or in their grace
+	members    map[string]*member  // by id; unrevoked ones
+	byKey      map[string]*member  // the same by key
+	byAddr     map[int64]*member   // the same by the address of their key
+	sessions   map[int64]*session  // by address: online or in their grace
+	keyed      map[string]*session // the same by key, of those with a key of their own
 	transients map[*session]bool
 	boxes      map[int64]*mailbox // by address, of those in use
 	slots      int                // connections of sessions, reserved ones included
@@ -53,7 +54,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 	m := &mesh{
 		srv: srv, db: db, id: id, log: srv.log.With("mesh", id),
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
-		sessions: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
+		sessions: make(map[int64]*session), keyed: make(map[string]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
 	}
 	if err := db.Write(ctx, m.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
@@ -177,12 +178,16 @@ func newMember(r *store.Member, addr int64) *member {
 // enter makes s present. It is called with m.mu held.
 func (m *mesh) enter(s *session) {
 	m.sessions[s.addr] = s
+	if s.key != s.member.key {
+		m.keyed[s.key] = s
+	}
 	s.member.live = slices.Insert(s.member.live, 0, s)
 }
 
 // leave ends s's presence. It is called with m.mu held.
 func (m *mesh) leave(s *session) {
 	delete(m.sessions, s.addr)
+	delete(m.keyed, s.key)
 	s.member.live = slices.DeleteFunc(s.member.live, func(o *session) bool { return o == s })
 }
 

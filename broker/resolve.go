@@ -28,13 +28,7 @@ func (m *mesh) resolve(tx *store.Tx, s *session, t wire.Target, exclude []string
 	if t.Multicast() {
 		return p, m.planMulticast(tx, p, s, t, exclude)
 	}
-	var a store.Address
-	var err error
-	if t.Kind == wire.ToPrefix {
-		a, err = m.byPrefix(tx, t.Name)
-	} else {
-		a, err = tx.EnsureAddress(t.Name, store.KindUnknown, "", time.Now())
-	}
+	a, err := m.addressOf(tx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +38,24 @@ func (m *mesh) resolve(tx *store.Tx, s *session, t wire.Target, exclude []string
 		err = wire.Errorf(wire.Limit, "%s… has %d messages waiting, the most it may: try again when it has read some", a.Key[:12], m.srv.cfg.MailboxCap)
 	}
 	return p, err
+}
+
+// addressOf returns the one address that t names. Those of members and of
+// sessions that are here are known without asking the store.
+func (m *mesh) addressOf(tx *store.Tx, t wire.Target) (store.Address, error) {
+	if t.Kind == wire.ToPrefix {
+		return m.byPrefix(tx, t.Name)
+	}
+	m.mu.Lock()
+	s, mb := m.keyed[t.Name], m.byKey[t.Name]
+	m.mu.Unlock()
+	switch {
+	case s != nil:
+		return store.Address{ID: s.addr, Key: s.key, Kind: store.KindSession, MemberID: s.member.id}, nil
+	case mb != nil:
+		return store.Address{ID: mb.addr, Key: mb.key, Kind: store.KindMember, MemberID: mb.id}, nil
+	}
+	return tx.EnsureAddress(t.Name, store.KindUnknown, "", time.Now())
 }
 
 // include adds a recipient, unless its mailbox is full.
