@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -19,8 +20,9 @@ type bareFan struct {
 	size   int
 }
 
-// pushSize is about how many bytes a push with a text of that size has.
-func pushSize(size int) int { return 700 + size/3*4 }
+// pushSize is about how many bytes a push with a text of that size has: the
+// text in base64 and 500 of what is around it.
+func pushSize(size int) int { return 500 + base64.StdEncoding.EncodedLen(size) }
 
 func openFan(ctx context.Context, addr string, n, size int) (*bareFan, error) {
 	f := &bareFan{sinks: make([]net.Conn, n), size: size}

@@ -38,8 +38,8 @@ func (su *suite) crowd(ctx context.Context, b *bed) error {
 		return err
 	}
 	full := su.settle(ctx, b.broker.Child)
-	su.series.add("crowd rss", float64(full.RSS)/(1<<20))
-	su.series.add("crowd connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.idle))
+	su.series.addKnown("crowd rss", float64(full.RSS)/(1<<20), full)
+	su.series.addKnown("crowd connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.idle), full)
 	crowded, err := su.relativeLatency(ctx, b, "crowded")
 	if err != nil {
 		return err

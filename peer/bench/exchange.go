@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -10,7 +9,8 @@ import (
 )
 
 // echoCost returns the CPU time of the bare server for one exchange of 500
-// bytes, with n connections that each wait for the echo before they go on.
+// bytes, with n connections that each wait for the echo before they go on. It
+// is 0 where the system does not tell it.
 func echoCost(ctx context.Context, server *cli.Child, addr string, n int, d time.Duration) (time.Duration, error) {
 	all, err := publishers(ctx, n, func(ctx context.Context, _ int) (*publisher, error) {
 		conn, err := dialBare(ctx, addr, bareEcho)
@@ -34,8 +34,5 @@ func echoCost(ctx context.Context, server *cli.Child, addr string, n int, d time
 	}
 	exchanges := rate * d.Seconds()
 	used := server.Usage().CPU - before
-	if used <= 0 {
-		return 0, errors.New("this system does not tell the CPU time of another process while it runs")
-	}
 	return time.Duration(float64(used) / exchanges), nil
 }

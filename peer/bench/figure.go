@@ -25,7 +25,7 @@ const (
 )
 
 // figures is the table.
-func figures(receivers, idle int) []figure {
+func figures(p *pace, idle int) []figure {
 	const (
 		isL    = "L"
 		redis  = "Redis stream, AOF always"
@@ -42,7 +42,7 @@ func figures(receivers, idle int) []figure {
 		{name: "send → ack, a client that only counts, p50", key: "bare ack p50", unit: "µs", against: isL, limit: "L"},
 		{name: "send → push, a client that only counts, p50", key: "bare push p50", unit: "µs", against: isL, limit: "L"},
 	}
-	for _, n := range clientCounts() {
+	for _, n := range p.clients {
 		at := fmt.Sprintf(" %d", n)
 		name := fmt.Sprintf("durable acks, %d clients", n)
 		all = append(all,
@@ -55,7 +55,7 @@ func figures(receivers, idle int) []figure {
 	all = append(all,
 		figure{name: "broker CPU per durable message", key: "stored cpu", unit: "µs", against: tcp, limit: "echo cpu", of: byRatio, goal: 5, stretch: 3},
 		figure{name: "the same, delivered and acknowledged too", key: "delivered cpu", unit: "µs", against: tcp, limit: "echo cpu"},
-		figure{name: fmt.Sprintf("1 → %d, last receiver, p50", receivers), key: "fan p50", unit: "µs", against: fanout, limit: "bare fan p50", of: byRatio, goal: 2, stretch: 1.5},
+		figure{name: fmt.Sprintf("1 → %d, last receiver, p50", p.receivers), key: "fan p50", unit: "µs", against: fanout, limit: "bare fan p50", of: byRatio, goal: 2, stretch: 1.5},
 		figure{name: "memory per idle connection", key: "connection", unit: "KiB", against: "bare TCP connection and goroutine", limit: "bare connection", of: byValue, goal: 20, stretch: 12},
 		figure{name: "broker idle, memory", key: "idle rss", unit: "MiB", of: byValue, goal: 30, stretch: 20},
 		figure{name: "broker idle, wake-ups", key: "idle wakes", unit: "/s"},

@@ -1,11 +1,23 @@
 package bench
 
-import "time"
+import (
+	"time"
+
+	"claudemesh/peer/cli"
+)
 
 // A series holds what was measured round by round, by the name of the figure.
 type series map[string][]float64
 
 func (s series) add(name string, v float64) { s[name] = append(s[name], v) }
+
+// addKnown adds what a system tells of a process, and nothing where it tells
+// nothing.
+func (s series) addKnown(name string, v float64, u cli.Usage) {
+	if u.RSS > 0 {
+		s.add(name, v)
+	}
+}
 
 func (s series) addSpread(name string, times []time.Duration) {
 	sp := spread(times)

@@ -56,7 +56,7 @@ func runSuite(ctx context.Context, env *cli.Env, set *settings) error {
 		dir = os.TempDir()
 	}
 	dir, absErr := filepath.Abs(dir)
-	report := &SuiteReport{Machine: thisMachine(dir), Rounds: su.rounds, Rows: su.series.rows(figures(su.pace.receivers, su.idle)), Series: su.series}
+	report := &SuiteReport{Machine: thisMachine(dir), Rounds: su.rounds, Rows: su.series.rows(figures(&su.pace, su.idle)), Series: su.series}
 	if su.rivals.redis == nil {
 		report.Missing = append(report.Missing, redisProgram)
 	}
