@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -535,4 +536,40 @@ func TestChangesAtTheSameTimeBothLast(t *testing.T) {
 		pass(time.Millisecond)
 		check(b.connect(alice.keyed(alice.hello("a"), key)), "after a restart")
 	})
+}
+
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// Events are pushed at once, whatever the status, and are not kept.
+func TestEventsHaveOneForm(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	alice, bob := b.join("alice"), b.join("bob")
+	p := alice.modern("a")
+	p.ask("ack", map[string]any{"type": "set_status", "status": "dnd"})
+	other := bob.modern("b")
+	other.ask("ack", map[string]any{"type": "set_visible", "visible": false})
+	other.ask("ack", map[string]any{"type": "set_visible", "visible": true})
+	other.leave()
+	seen := map[any]bool{}
+	for _, event := range []string{"peer_joined", "peer_hidden", "peer_visible", "peer_left"} {
+		f := p.read()
+		for name, want := range map[string]any{"type": "push", "subtype": "system", "event": event, "senderPubkey": "system", "priority": "low",
+			"nonce": "", "ciphertext": "", "meshId": b.mesh, "_reqId": nil, "seq": nil} {
+			if f[name] != want {
+				t.Errorf("%s: %s is %v", event, name, f[name])
+			}
+		}
+		if id, _ := f["messageId"].(string); !uuid.MatchString(id) || seen[id] {
+			t.Errorf("%s: id %v", event, f["messageId"])
+		}
+		seen[f["messageId"]] = true
+		if d := f["eventData"].(map[string]any); d["name"] != "bob" || d["pubkey"] != other.key {
+			t.Errorf("%s: %v", event, d)
+		}
+	}
+	p.drop()
+	if news := alice.modern("a2").news(); len(news) > 0 {
+		t.Errorf("kept: %v", news)
+	}
 }
