@@ -40,7 +40,8 @@ you have joined, and prints how fast they became durable and arrived, and beside
 it what the machine does without a broker, measured before and after. It fails
 if a message is lost, comes twice, out of order or altered. Its clients live in
 one process and do as little as the protocol allows; --suite measures one client
-with the code that peers have.`,
+with the code that peers have. The limits are those of this machine: measure
+a broker where it runs.`,
 		Examples: []string{
 			"claudemesh bench",
 			"claudemesh bench --senders 64 --receivers 64 --messages 2000",

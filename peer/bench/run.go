@@ -89,6 +89,11 @@ func (cr *crew) present() []*receiver {
 // more returns what tells a sender whether to send another message.
 func (cr *crew) more(c *count) func(done int) bool {
 	return func(done int) bool {
+		select {
+		case <-c.given:
+			return false
+		default:
+		}
 		return (cr.Messages == 0 || done < cr.Messages) && (cr.For == 0 || c.now() < cr.For)
 	}
 }
@@ -128,9 +133,9 @@ func (cr *crew) follow(ctx context.Context, c *count, sent <-chan struct{}, errs
 }
 
 // stalled judges a run in which nothing happens any more: what is not there
-// is lost, which is a result, unless the senders wait as well.
+// is lost, which is a result, unless the senders wait for the broker as well.
 func (cr *crew) stalled(c *count, sendersDone bool) error {
-	if !sendersDone {
+	if !sendersDone && !cr.Paced {
 		return fmt.Errorf("the broker stopped answering: %s", c.progress())
 	}
 	return nil
