@@ -62,16 +62,19 @@ func (srv *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	srv.mu.Unlock()
 	srv.metrics.connections.Inc()
 	srv.wakeClock()
-	go func() {
-		defer srv.conns.Done()
-		c.serve()
-		srv.mu.Lock()
-		delete(srv.open, c)
-		srv.mu.Unlock()
-	}()
+	go c.serve()
 	if srv.stopping.Load() {
 		c.close(wire.CloseShutdown, "shutting down")
 	}
+}
+
+// ended forgets a connection.
+func (srv *Server) ended(c *conn) {
+	c.over.Store(true)
+	srv.mu.Lock()
+	delete(srv.open, c)
+	srv.mu.Unlock()
+	srv.conns.Done()
 }
 
 // remote returns the address a request comes from. Addresses of proxies count

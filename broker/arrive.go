@@ -59,6 +59,7 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	if a.shared, err = m.loadBox(tx, mb.addr); err != nil {
 		return err
 	}
+	h.Signature, h.SessionSignature = "", "" // have served
 	a.s = &session{
 		mesh: m, member: mb, addr: addr.ID, key: wireKey(addr.Key), presence: store.NewID(), hello: *h,
 		conn: a.c, connected: time.Now(), status: newStatus(),

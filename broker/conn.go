@@ -35,6 +35,7 @@ type conn struct {
 	pinged time.Time // by the clock, which owns it
 
 	// Owned by the reader.
+	calm    bool // the newest frame came after a pause
 	limiter *rate.Limiter
 	badRun  int // malformed frames in a row
 
@@ -49,6 +50,8 @@ var readBuffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte
 const (
 	keepReadBuffer = 64 << 10 // a larger buffer is not kept in the pool
 	maxBadRun      = 10       // malformed frames in a row that end a connection
+
+	calmAfter = 20 * time.Millisecond // a pause between frames
 )
 
 // errClosing ends the reader of a connection that the broker closes.
@@ -71,11 +74,34 @@ func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Add
 
 // serve reads frames until the connection ends.
 func (c *conn) serve() {
-	defer c.over.Store(true)
-	err := c.readHello()
-	for err == nil {
-		err = c.readFrame()
+	if err := c.readHello(); err != nil {
+		c.finish(err)
+		return
 	}
+	go c.readOn() // with a stack that the hello has not grown
+}
+
+// readOn reads frames. After one that came on its own it goes on in a fresh
+// goroutine: a quiet connection, and most are, then holds a small stack, not
+// the one that serving a frame takes.
+func (c *conn) readOn() {
+	for {
+		err := c.readFrame()
+		switch {
+		case err != nil:
+			c.finish(err)
+			return
+		case c.calm:
+			go c.readOn()
+			return
+		}
+	}
+}
+
+// finish ends the connection, after its writer, and then its session's hold on
+// it. The server has waited for that since it accepted the connection.
+func (c *conn) finish(err error) {
+	defer c.srv.ended(c)
 	if c.closing.Load() {
 		<-c.out.ended // the writer says why, then closes
 	}
@@ -131,7 +157,8 @@ func (c *conn) readFrame() error {
 	if _, err := buf.ReadFrom(r); err != nil {
 		return err
 	}
-	c.alive.Store(time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	c.calm = now-c.alive.Swap(now) > calmAfter.Nanoseconds()
 	return c.handle(buf.Bytes())
 }
 

@@ -21,7 +21,7 @@ func (m *mesh) send(c *call, req wire.Send) error {
 	if err != nil {
 		return err
 	}
-	return m.db.Enqueue(context.Background(),
+	return m.db.Append(context.Background(),
 		func(tx *store.Tx) error { return m.accept(tx, c, &req, target) },
 		func(err error) {
 			if err != nil {

@@ -17,6 +17,7 @@ type conn struct {
 	raw   driver.Conn
 	stmts map[string]*stmt
 	args  []driver.NamedValue // reused from one statement to the next
+	ran   int                 // statements that may have changed something
 	fatal error               // what may have ended the transaction behind our back
 }
 
@@ -100,6 +101,7 @@ func (c *conn) run(query string, args []any) (driver.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.ran++
 	res, err := s.Stmt.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(args))
 	if err != nil {
 		return nil, c.failed(query, err)

@@ -51,6 +51,13 @@ func (db *DB) Enqueue(ctx context.Context, fn func(*Tx) error, done func(error))
 	return db.put(db.writes, &write{ctx: ctx, fn: fn, done: done})
 }
 
+// Append is Enqueue for the writes there are most of: fn must fail, if it does,
+// before its first change. That saves a savepoint; where it fails later all the
+// same, every write of the batch is undone and gets the error.
+func (db *DB) Append(ctx context.Context, fn func(*Tx) error, done func(error)) error {
+	return db.put(db.writes, &write{ctx: ctx, fn: fn, done: done, plain: true})
+}
+
 // Defer is Enqueue for a write that can wait a few milliseconds for the next
 // one that cannot, so that both take one commit.
 func (db *DB) Defer(ctx context.Context, fn func(*Tx) error, done func(error)) error {
@@ -85,11 +92,12 @@ func (db *DB) put(queue chan<- *write, w *write) error {
 
 // A write waits for the writer.
 type write struct {
-	ctx  context.Context // ends the wait, never a statement
-	fn   func(*Tx) error
-	done func(error)
-	tx   Tx
-	err  error
+	ctx   context.Context // ends the wait, never a statement
+	fn    func(*Tx) error
+	done  func(error)
+	plain bool // runs without a savepoint
+	tx    Tx
+	err   error
 }
 
 func (db *DB) write(c *conn) {
@@ -190,10 +198,13 @@ func (db *DB) attempt(c *conn, w *write) error {
 	if w.err = w.ctx.Err(); w.err != nil {
 		return nil
 	}
+	w.tx = Tx{Rx: Rx{c}, db: db}
+	if w.plain {
+		return db.attemptPlain(c, w)
+	}
 	if _, err := c.exec("SAVEPOINT w"); err != nil {
 		return err
 	}
-	w.tx = Tx{Rx: Rx{c}, db: db}
 	w.err = w.run()
 	if c.fatal != nil {
 		return c.fatal
@@ -205,6 +216,19 @@ func (db *DB) attempt(c *conn, w *write) error {
 	}
 	_, err := c.exec("RELEASE w")
 	return err
+}
+
+// attemptPlain runs a write that changes nothing if it fails.
+func (db *DB) attemptPlain(c *conn, w *write) error {
+	before := c.ran
+	w.err = w.run()
+	if c.fatal != nil {
+		return c.fatal
+	}
+	if w.err != nil && c.ran != before {
+		return fmt.Errorf("a write failed after it had changed something: %w", w.err)
+	}
+	return nil
 }
 
 // lost rolls back what is left of a transaction. The rollback fails where

@@ -314,3 +314,57 @@ func TestAStatementIsNotRunWhileItsRowsAreRead(t *testing.T) {
 		t.Error("nested reading of one statement went unnoticed")
 	}
 }
+
+func TestAppendedWriteThatFailsFirstIsUndoneAlone(t *testing.T) {
+	db := open(t)
+	ids := addresses(t, db, 1)
+	refused := errors.New("refused")
+	first, second := make(chan error, 1), make(chan error, 1)
+	hold := make(chan struct{})
+	mustEnqueue := func(put func(context.Context, func(*Tx) error, func(error)) error, fn func(*Tx) error, done chan error) {
+		t.Helper()
+		if err := put(t.Context(), fn, func(err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := make(chan error, 1)
+	mustEnqueue(db.Enqueue, func(*Tx) error { <-hold; return nil }, held) // so that the next two share a batch
+	mustEnqueue(db.Append, func(*Tx) error { return refused }, first)
+	mustEnqueue(db.Append, func(tx *Tx) error { return tx.AddMessage(message(), ids) }, second)
+	close(hold)
+	if err := <-held; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	if got := pending(t, db, ids[0]); len(got) != 1 {
+		t.Error("pending", got)
+	}
+}
+
+func TestAppendedWriteThatFailsLateTakesItsBatchAlong(t *testing.T) {
+	db := open(t)
+	ids := addresses(t, db, 1)
+	refused := errors.New("too late")
+	done := make(chan error, 1)
+	err := db.Append(t.Context(), func(tx *Tx) error {
+		if err := tx.AddMessage(message(), ids); err != nil {
+			return err
+		}
+		return refused
+	}, func(err error) { done <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	if got := pending(t, db, ids[0]); len(got) != 0 {
+		t.Error("pending", got)
+	}
+	mustWrite(t, db, func(tx *Tx) error { return tx.AddMessage(message(), ids) })
+}
