@@ -152,11 +152,19 @@ func (m *mesh) taker(b *mailbox, it *item) (*session, wire.Outcome) {
 			}
 			continue
 		}
-		if !s.behind && !s.pumping && s.hasRoom() {
+		switch room := s.hasRoom(); {
+		case room && !s.behind && !s.pumping:
 			return s, wire.Sent
+		case room:
+			outcome = wire.Sent // by the pump, in its order
+		case outcome == wire.Queued:
+			outcome = wire.Held // the peer does not keep up
 		}
 		s.behind = true
 		m.pump(s)
+		if outcome == wire.Sent {
+			break
+		}
 	}
 	return nil, outcome
 }
