@@ -66,7 +66,7 @@ a broker where it runs.`,
 			fs.BoolVar(&set.suite, "suite", false, "measure all that docs/PERFORMANCE.md has, in a few minutes")
 			fs.BoolVar(&set.markdown, "markdown", false, "print the table of --suite as Markdown")
 			fs.BoolVar(&set.quick, "quick", false, "measure each figure of --suite for a moment only, to see that it works; the figures mean nothing")
-			fs.IntVar(&set.rounds, "rounds", set.rounds, "measure each figure of --suite `n` times")
+			fs.IntVar(&set.rounds, "rounds", set.rounds, "measure each figure of --suite `n` times; 0 measures its idle connections only")
 			fs.IntVar(&set.idle, "idle", set.idle, "open `n` idle connections in the last part of --suite; 0 leaves it out")
 			fs.StringVar(&set.dir, "dir", "", "keep the data of its own broker below `directory`; the system's for temporary files if not given")
 		},

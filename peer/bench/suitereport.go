@@ -29,6 +29,9 @@ func runSuite(ctx context.Context, env *cli.Env, set *settings) error {
 	if set.broker != "" {
 		return cli.Usagef("--suite measures a broker of its own: leave --broker away")
 	}
+	if set.rounds < 0 || set.idle < 0 || set.rounds == 0 && set.idle == 0 {
+		return cli.Usagef("--rounds and --idle cannot be negative, nor both be 0")
+	}
 	var stage atomic.Pointer[string]
 	say := func(format string, args ...any) {
 		s := fmt.Sprintf(format, args...)
