@@ -29,4 +29,6 @@ func run() int {
 }
 
 // commands are those that package cli must not know.
-func commands() []cli.Command { return []cli.Command{serveCommand(), bench.Command()} }
+func commands() []cli.Command {
+	return append([]cli.Command{serveCommand(), bench.Command()}, hostCommands()...)
+}

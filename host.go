@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+
+	"claudemesh/launch"
+	"claudemesh/peer/cli"
+)
+
+// hostCommands are those that touch the host program.
+func hostCommands() []cli.Command {
+	return []cli.Command{installCommand(), uninstallCommand()}
+}
+
+func installCommand() cli.Command {
+	var o launch.InstallOptions
+	return cli.Command{
+		Name:  "install",
+		Theme: cli.Host,
+		Short: "Make sessions of Claude Code, or of another client, peers of your meshes",
+		Long: `Adds the MCP server, the permission to use its tools, and hooks by which mail
+reaches the model to the user's settings of Claude Code. Files are changed under a lock,
+by replacing them whole; what is not ours stays as it is; copies of what was there
+are in the directory backups. To install again changes nothing, or brings the entries
+up to date. A settings file that cannot be read is left alone.
+
+In the end the server is started once and, with a mesh joined, sends itself a message
+through the broker. Sessions that are open have to be started anew.
+
+Other clients get the MCP server alone: their sessions learn of mail when they use
+a tool.`,
+		Examples: []string{"claudemesh install", "claudemesh install --no-hooks", "claudemesh install --client codex"},
+		JSON:     true,
+		Output:   launch.Installed{},
+		Flags: func(fs *flag.FlagSet) {
+			clientFlag(fs, &o.Client)
+			fs.BoolVar(&o.NoHooks, "no-hooks", false, "leave the hooks out; mail then waits until a tool is used")
+			fs.BoolVar(&o.Native, "native-messaging", false, "let the MCP server write to the session's own messaging socket")
+		},
+		Complete: map[string]cli.Completer{"--client": cli.Values(clients()...)},
+		Run: func(ctx context.Context, env *cli.Env, _ []string) error {
+			h, err := launch.NewHost(env.Getenv, env.ConfigDir)
+			if err != nil {
+				return err
+			}
+			in, err := h.Install(ctx, o)
+			if err != nil {
+				return cli.WithHint(err, "correct the file, then run `claudemesh install` again")
+			}
+			proof, proofErr := prove(ctx, env, h)
+			in.Proof = &proof
+			if env.JSON {
+				err = env.Out().JSON(in)
+			} else {
+				printInstalled(env, in)
+			}
+			if proofErr != nil {
+				return cli.WithHint(fmt.Errorf("installed, but it does not work: %w", proofErr), "`claudemesh doctor` says more")
+			}
+			return err
+		},
+	}
+}
+
+// clients are the values of --client.
+func clients() []string { return append([]string{launch.ClaudeCode}, launch.Clients()...) }
+
+func clientFlag(fs *flag.FlagSet, value *string) {
+	*value = launch.ClaudeCode
+	fs.Func("client", "`name` of the client: "+strings.Join(clients(), ", ")+" (default claude)", func(s string) error {
+		if !slices.Contains(clients(), s) {
+			return fmt.Errorf("it is one of: %s", strings.Join(clients(), ", "))
+		}
+		*value = s
+		return nil
+	})
+}
+
+// prove tries what was installed, as far as this version of the program has it.
+func prove(ctx context.Context, env *cli.Env, h *launch.Host) (launch.Proof, error) {
+	if !slices.ContainsFunc(commands(), func(c cli.Command) bool { return c.Name == "mcp" }) {
+		return launch.Proof{Skipped: "The MCP server was not tried, because this version of claudemesh has none."}, nil
+	}
+	done := env.Progress("trying it")
+	defer done()
+	return h.Prove(ctx)
+}
+
+func printInstalled(env *cli.Env, in launch.Installed) {
+	out := env.Out()
+	printFiles(env, in)
+	p := in.Proof
+	if p.Server != "" {
+		out.Printf("%s %s answers and offers %d tools\n", cli.Styled{Style: cli.Green, Text: "✓"}, p.Server, p.Tools)
+	}
+	if p.RoundTrip != "" {
+		out.Printf("%s a message to itself came back through the broker of %s\n", cli.Styled{Style: cli.Green, Text: "✓"}, p.RoundTrip)
+	}
+	if p.Skipped != "" {
+		out.Printf("%s\n", p.Skipped)
+	}
+	if c, err := env.Config(); err == nil && len(c.Meshes) == 0 {
+		out.Printf("Next: start a broker with `claudemesh serve`, or join a mesh with `claudemesh join <link>`.\n")
+		return
+	}
+	out.Printf("Start a new session for it to take effect.\n")
+}
+
+func printFiles(env *cli.Env, in launch.Installed) {
+	out := env.Out()
+	for _, f := range in.Files {
+		out.Printf("%s: %s\n", f.Path, f.Outcome)
+		if f.Backup != "" {
+			out.Printf("  before: %s\n", f.Backup)
+		}
+		for _, name := range f.Left {
+			out.Printf("  left as it is, because it was changed since: %s\n", name)
+		}
+	}
+}
+
+func uninstallCommand() cli.Command {
+	var client string
+	return cli.Command{
+		Name:  "uninstall",
+		Theme: cli.Host,
+		Short: "Take out of a client's settings what install put in",
+		Long: `Removes exactly what install added and puts back what it replaced. Where nothing else
+was changed since, the settings are what they were to the byte. Your meshes and keys
+stay.`,
+		Examples: []string{"claudemesh uninstall", "claudemesh uninstall --client cursor"},
+		JSON:     true,
+		Output:   launch.Installed{},
+		Flags:    func(fs *flag.FlagSet) { clientFlag(fs, &client) },
+		Complete: map[string]cli.Completer{"--client": cli.Values(clients()...)},
+		Run: func(ctx context.Context, env *cli.Env, _ []string) error {
+			h, err := launch.NewHost(env.Getenv, env.ConfigDir)
+			if err != nil {
+				return err
+			}
+			un, err := h.Uninstall(ctx, client)
+			if err != nil {
+				return err
+			}
+			if env.JSON {
+				return env.Out().JSON(un)
+			}
+			printFiles(env, un)
+			return nil
+		},
+	}
+}
