@@ -1,6 +1,12 @@
 package peer
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+
+	"claudemesh/wire"
+)
 
 // reconnectDelays are the waits before the attempts to connect; the last one
 // is repeated.
@@ -19,6 +25,27 @@ func reconnectDelay(failures int, patient bool, jitter float64) time.Duration {
 		d = reconnectDelays[failures]
 	}
 	return d - time.Duration(jitter*float64(d)/4)
+}
+
+const (
+	maxSignAnew   = 8 // attempts after the first
+	signAnewDelay = 40 * time.Millisecond
+)
+
+// signAnew calls try, which signs something with the time in milliseconds and
+// offers it to the broker. Processes of a member that start at once may sign
+// the very same; the broker takes it from one, and the others try again after
+// 1 to 40 ms, at random so that they part.
+func signAnew(ctx context.Context, jitter func() float64, try func() error) error {
+	err := try()
+	for range maxSignAnew {
+		wait := time.Millisecond + time.Duration(jitter()*float64(signAnewDelay-time.Millisecond))
+		if !errors.Is(err, &wire.Error{Code: wire.Replayed}) || !sleep(ctx, wait) {
+			break
+		}
+		err = try()
+	}
+	return err
 }
 
 // resendDelay returns how long to wait before a refused message is offered

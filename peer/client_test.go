@@ -342,6 +342,7 @@ func TestFailuresAreJudged(t *testing.T) {
 		{"malformed", wire.Errorf(wire.Malformed, "x"), giveUp},
 		{"capacity", wire.Errorf(wire.Capacity, "x"), patient},
 		{"skew", wire.Errorf(wire.TimestampSkew, "x"), refresh},
+		{"repeated", wire.Errorf(wire.Replayed, "x"), retry},
 		{"internal", wire.Errorf(wire.Internal, "x"), retry},
 		{"shutdown", closed(wire.CloseShutdown, "shutting down"), retry},
 		{"refused", closed(wire.CloseRefused, "unauthorized"), giveUp},

@@ -25,13 +25,23 @@ const (
 // connect opens a connection and introduces the client. A broker that finds
 // our clock wrong is asked once more with its own time.
 func (c *Client) connect(ctx context.Context) (*conn, wire.HelloAck, error) {
-	k, ack, err := c.introduce(ctx)
+	k, ack, err := c.introduceOnce(ctx)
 	if judge(err) != refresh || k == nil || k.offset == nil {
 		return k, ack, err
 	}
 	c.log.Info("this machine's clock differs from the broker's", "by", k.offset.Round(time.Second))
 	c.offset = *k.offset
-	return c.introduce(ctx)
+	return c.introduceOnce(ctx)
+}
+
+// introduceOnce introduces the client with a hello of its own: a broker that
+// has had the same from another process gets a new one.
+func (c *Client) introduceOnce(ctx context.Context) (k *conn, ack wire.HelloAck, err error) {
+	err = signAnew(ctx, c.opts.jitter, func() error {
+		k, ack, err = c.introduce(ctx)
+		return err
+	})
+	return k, ack, err
 }
 
 // introduce makes one attempt. With an error the connection is closed, but may

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -146,7 +147,7 @@ func (a *API) Settings(ctx context.Context, meshID string, s wire.MeshSettings) 
 // HookStatus reports what a session of the API's member is doing. Key, time and
 // signature of h are filled in; the mesh id must be given.
 func (a *API) HookStatus(ctx context.Context, h wire.HookStatus) (res wire.HookResult, err error) {
-	err = a.correctingClock(func(offset time.Duration) error {
+	err = a.correctingClock(ctx, func(offset time.Duration) error {
 		h.Pubkey, h.Timestamp = a.key.Public().String(), wire.MillisOf(time.Now().Add(offset))
 		text, err := seal.HookText(h.MeshID, h.Pubkey, string(h.Status), h.SessionID, h.Cwd, int64(h.Timestamp))
 		if err != nil {
@@ -177,13 +178,18 @@ type request struct {
 
 // do sends a request, once more with the broker's time if our clock is wrong.
 func (a *API) do(ctx context.Context, r request, res any) error {
-	return a.correctingClock(func(offset time.Duration) error { return a.send(ctx, r, offset, res) })
+	return a.correctingClock(ctx, func(offset time.Duration) error { return a.send(ctx, r, offset, res) })
 }
 
-func (a *API) correctingClock(try func(offset time.Duration) error) error {
-	err := try(0)
+// correctingClock calls try, again where the broker had the same signature
+// before, and with the broker's time if our clock is wrong.
+func (a *API) correctingClock(ctx context.Context, try func(offset time.Duration) error) error {
+	at := func(offset time.Duration) error {
+		return signAnew(ctx, rand.Float64, func() error { return try(offset) })
+	}
+	err := at(0)
 	if skew, ok := errors.AsType[*skewError](err); ok && skew.offset != nil {
-		err = try(*skew.offset)
+		err = at(*skew.offset)
 	}
 	return err
 }
