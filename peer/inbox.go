@@ -49,11 +49,15 @@ func newInbox(policy AckPolicy) *inbox {
 }
 
 // duplicate reports whether a message was received before. If so it is
-// acknowledged again as what it is by now.
+// acknowledged again as what it is by now. A record that nobody has seen is
+// known however many have come and gone since.
 func (b *inbox) duplicate(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	state, ok := b.known.get(id)
+	if !ok && slices.ContainsFunc(b.records, func(r *item) bool { return !r.seen && r.MessageID == id }) {
+		state, ok = wire.StateDelivered, true
+	}
 	if ok && (state == wire.StateSeen || b.policy == AckOnReceipt) {
 		b.ack(id, state)
 	}
@@ -131,26 +135,35 @@ func (b *inbox) twice(nonce, messageID string) string {
 // seen, and waits for one. The caller shows it, then calls MarkSeen. It fails
 // when ctx ends, or when the client is closed for good and no record is left.
 func (c *Client) Next(ctx context.Context) (Record, error) {
-	b := c.inbox
 	for {
-		b.mu.Lock()
-		i := slices.IndexFunc(b.records, func(r *item) bool { return !r.taken && !r.seen })
-		if i >= 0 {
-			b.records[i].taken = true
-			r := b.records[i].Record
-			b.mu.Unlock()
+		r, ok, changed := c.inbox.take()
+		if ok {
 			return r, nil
 		}
-		changed := b.changed.wait()
-		b.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return Record{}, ctx.Err()
 		case <-c.done:
+			if r, ok, _ := c.inbox.take(); ok {
+				return r, nil // it came with the end
+			}
 			return Record{}, c.Status().Err
 		}
 	}
+}
+
+// take returns the oldest record for Next, and otherwise what the next change
+// closes.
+func (b *inbox) take() (r Record, ok bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.records, func(r *item) bool { return !r.taken && !r.seen })
+	if i < 0 {
+		return r, false, b.changed.wait()
+	}
+	b.records[i].taken = true
+	return b.records[i].Record, true, nil
 }
 
 // Unseen returns the records that have not been marked as seen, oldest first.

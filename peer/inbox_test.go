@@ -471,3 +471,49 @@ func TestSeenIsNeverTakenBack(t *testing.T) {
 		t.Errorf("left to tell: %+v", a)
 	}
 }
+
+// doneContext lets something happen after Next has looked for a record and
+// before it waits.
+type doneContext struct {
+	context.Context
+	happens func()
+}
+
+func (d doneContext) Done() <-chan struct{} {
+	d.happens()
+	return nil
+}
+
+func TestARecordThatCameWithTheEndIsReturnedFirst(t *testing.T) {
+	for range 50 { // a select that has a choice makes it at random
+		gone := errors.New("gone")
+		c := &Client{inbox: newInbox(AckOnSeen), done: make(chan struct{}), status: Status{State: StateClosed, Err: gone}}
+		ctx := doneContext{t.Context(), sync.OnceFunc(func() {
+			c.inbox.add(Record{MessageID: "last"})
+			close(c.done)
+		})}
+		if r, err := c.Next(ctx); err != nil || r.MessageID != "last" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if _, err := c.Next(ctx); err != gone {
+			t.Fatalf("after it: %v", err)
+		}
+	}
+}
+
+func TestAnUnseenRecordIsKnownHoweverManyCameSince(t *testing.T) {
+	b := newInbox(AckOnReceipt)
+	b.add(Record{MessageID: "unseen"})
+	for i := range maxKnown {
+		b.known.put(fmt.Sprint(i), wire.StateSeen)
+	}
+	if _, ok := b.known.get("unseen"); ok {
+		t.Fatal("it was not evicted, so this shows nothing")
+	}
+	if !b.duplicate("unseen") {
+		t.Error("it would be shown twice")
+	}
+	if b.acks.state["unseen"] != wire.StateDelivered {
+		t.Error("it is not acknowledged again")
+	}
+}
