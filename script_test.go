@@ -16,7 +16,11 @@ import (
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){module: main})
+	testscript.Main(m, map[string]func(){
+		module:       main,
+		"fakehost":   func() { os.Exit(fakeHost()) },
+		"fakeserver": func() { os.Exit(fakeServer()) },
+	})
 }
 
 // TestScripts runs testdata/script/*.txtar against the real program: see the
