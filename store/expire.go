@@ -26,32 +26,36 @@ const examined = 16
 // their message's expiry, and returns these messages so that their senders can be
 // told. It goes from the oldest message on, remembers in the file how far it
 // has come, and stops at the first whose time has not run out; so a message
-// with a shorter life than an older one expires with that one. Call it until
-// it returns nothing; a single call looks at no more than 16 messages per
-// limit.
-func (tx *Tx) Expire(now time.Time, limit int) ([]Expired, error) {
+// with a shorter life than an older one expires with that one. A single call
+// looks at no more than 16 messages per limit; call it again while there is more.
+func (tx *Tx) Expire(now time.Time, limit int) (all []Expired, more bool, err error) {
 	start, err := tx.walk("expire")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	old, err := tx.oldMessages(start, limit*examined)
+	old, err := tx.oldMessages(selectOldMessages, start, limit*examined)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var all []Expired
 	position := start
+	more = len(old) == limit*examined
 	for _, m := range old {
-		if m.expires.After(now) || len(all) == limit {
+		if len(all) == limit {
+			more = true
+			break
+		}
+		if m.expires.After(now) {
+			more = false
 			break
 		}
 		recipients, err := tx.expire(m, now)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if len(recipients) > 0 {
 			message, err := tx.messageBySeq(m.seq)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			all = append(all, Expired{message, recipients})
 		}
@@ -60,7 +64,7 @@ func (tx *Tx) Expire(now time.Time, limit int) ([]Expired, error) {
 	if position > start {
 		_, err = tx.exec(upsertWalk, "expire", position)
 	}
-	return all, err
+	return all, more, err
 }
 
 func (tx *Tx) expire(m oldMessage, now time.Time) ([]ExpiredRecipient, error) {

@@ -9,7 +9,7 @@ import (
 func expire(t *testing.T, db *DB, now time.Time, limit int) (seqs []int64) {
 	t.Helper()
 	mustWrite(t, db, func(tx *Tx) error {
-		all, err := tx.Expire(now, limit)
+		all, _, err := tx.Expire(now, limit)
 		for _, x := range all {
 			seqs = append(seqs, x.Message.Seq)
 		}
@@ -81,7 +81,7 @@ func TestExpirySaysWhoHadTheMessage(t *testing.T) {
 		if _, err := tx.MarkSeen(ids[1], []int64{m.Seq}, epoch); err != nil {
 			return err
 		}
-		all, err := tx.Expire(m.Expires, 10)
+		all, _, err := tx.Expire(m.Expires, 10)
 		if len(all) != 1 || len(all[0].Recipients) != 2 ||
 			all[0].Recipients[0] != (ExpiredRecipient{ids[0], true}) || all[0].Recipients[1] != (ExpiredRecipient{ids[2], false}) {
 			t.Errorf("%+v", all)
@@ -115,7 +115,7 @@ func TestPruneDeletesWhatIsOverAndOldOnly(t *testing.T) {
 	prune := func() (pruned int) {
 		for range 20 { // more than one time round
 			mustWrite(t, db, func(tx *Tx) error {
-				k, err := tx.Prune(epoch.Add(20*time.Minute), 7)
+				k, _, err := tx.Prune(epoch.Add(20*time.Minute), 7)
 				if k > 7 {
 					t.Error("pruned more than the limit:", k)
 				}
@@ -141,5 +141,73 @@ func TestPruneDeletesWhatIsOverAndOldOnly(t *testing.T) {
 	mustWrite(t, db, func(tx *Tx) error { _, err := tx.MarkSeen(ids[0], []int64{waits}, epoch); return err })
 	if k := prune(); k != 1 {
 		t.Error("pruned later", k)
+	}
+}
+
+// A week in which all was seen and forgotten must not make the next messages
+// look like those.
+func TestNoSeqIsGivenOutTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mesh.db")
+	db := openAt(t, path)
+	to := addresses(t, db, 1)[0]
+	var last int64
+	for range 3 {
+		last = send(t, db, time.Hour, to).Seq
+		mustWrite(t, db, func(tx *Tx) error { _, err := tx.MarkSeen(to, []int64{last}, epoch); return err })
+	}
+	later := epoch.Add(100 * time.Hour)
+	mustWrite(t, db, func(tx *Tx) error {
+		if _, _, err := tx.Expire(later, 100); err != nil {
+			return err
+		}
+		_, _, err := tx.Prune(later, 100)
+		return err
+	})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openAt(t, path)
+	m := send(t, db, time.Hour, to)
+	if m.Seq <= last {
+		t.Errorf("seq %d after %d", m.Seq, last)
+	}
+	mustWrite(t, db, func(tx *Tx) error {
+		expired, _, err := tx.Expire(later, 100)
+		if len(expired) != 1 {
+			t.Errorf("%d expired", len(expired))
+		}
+		return err
+	})
+}
+
+func TestExpireSaysThatThereIsMore(t *testing.T) {
+	db := open(t)
+	to := addresses(t, db, 1)[0]
+	mustWrite(t, db, func(tx *Tx) error {
+		for i := range 500 {
+			m := message()
+			if err := tx.AddMessage(m, []int64{to}); err != nil {
+				return err
+			}
+			if i == 499 {
+				break
+			}
+			if _, err := tx.MarkSeen(to, []int64{m.Seq}, epoch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	found := 0
+	for more := true; more; {
+		mustWrite(t, db, func(tx *Tx) (err error) {
+			var expired []Expired
+			expired, more, err = tx.Expire(epoch.Add(time.Hour), 10)
+			found += len(expired)
+			return err
+		})
+	}
+	if found != 1 {
+		t.Errorf("%d expired", found)
 	}
 }

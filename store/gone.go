@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-const selectGoneSessions = `SELECT ` + sessionColumns + ` FROM session s WHERE online = 0 AND saved < ? AND EXISTS (
+const selectGoneSessions = `SELECT ` + sessionColumns + ` FROM session s WHERE online = 0 AND saved < ?
+		AND EXISTS (SELECT 1 FROM member WHERE id = s.member_id AND revoked IS NULL) AND EXISTS (
 		SELECT 1 FROM delivery WHERE recipient = s.address AND state < 2)
 	LIMIT ?`
 

@@ -11,7 +11,7 @@ func TestGoneSessionsAreThoseThatMissSomething(t *testing.T) {
 	db := open(t)
 	ids := addresses(t, db, 4)
 	mustWrite(t, db, func(tx *Tx) error {
-		var errs []error
+		errs := []error{tx.AddMember(&Member{ID: "m", PubKey: "k", DisplayName: "m", Permission: PermissionMember, MessageMode: ModePush, Joined: epoch})}
 		for i, id := range ids {
 			errs = append(errs, tx.SaveSession(&Session{Address: id, MemberID: "m", Online: i == 1, Connected: epoch, LastSeen: epoch.Add(time.Duration(i) * time.Minute)}))
 		}

@@ -7,6 +7,7 @@ import (
 )
 
 const (
+	deleteInvites       = `DELETE FROM invite WHERE coalesce(revoked, expires) < ?`
 	inviteColumns       = `id, token_hash, role, max_uses, used, expires, preset, creator, created, revoked`
 	insertInvite        = `INSERT INTO invite (` + inviteColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectInvites       = `SELECT ` + inviteColumns + ` FROM invite ORDER BY created, id`
@@ -91,6 +92,12 @@ func (tx *Tx) UseInvite(id string) error {
 		return fmt.Errorf("store: invite %s: %w", id, err)
 	}
 	return fmt.Errorf("store: invite %s is used up: %w", id, ErrLimit)
+}
+
+// PruneInvites deletes invites that were revoked, or expired, before that time.
+func (tx *Tx) PruneInvites(before time.Time) error {
+	_, err := tx.exec(deleteInvites, before)
+	return err
 }
 
 // RevokeInvite ends an invite; an earlier time stays. ErrNotFound if there is none.

@@ -12,7 +12,8 @@ const (
 	insertMessage  = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectMessage  = `SELECT ` + messageColumns + ` FROM message WHERE seq = ?`
 	selectMessages = `SELECT ` + messageColumns + ` FROM message WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`
-	selectLastSeq  = `SELECT coalesce(max(seq), 0) FROM message`
+	// The newest message is never pruned, so that no seq is given out twice.
+	selectLastSeq = `SELECT coalesce(max(seq), 0) FROM message`
 )
 
 // Priority says when a message may interrupt its recipient.

@@ -23,6 +23,7 @@ var mayScan = map[string]string{
 	"selectMesh":         "one row",
 	"selectGoneSessions": "periodic, over the saved sessions, which are swept",
 	"updateMessageTTL":   "one row",
+	"deleteInvites":      "a thousand rows at most, once an hour",
 	"updateArchived":     "one row",
 	"updateSelfEditable": "one row",
 }

@@ -11,30 +11,32 @@ const (
 )
 
 // Prune deletes messages that were accepted before that time and are over for
-// every recipient, with their trails, and returns how many. One call looks at
-// no more than limit messages, goes on where the last one stopped, and begins
-// again at the oldest when it has come to one that is too young.
-func (tx *Tx) Prune(before time.Time, limit int) (int, error) {
+// every recipient, with their trails, and returns how many, and whether there
+// may be more to do. One call looks at no more than limit messages, goes on
+// where the last one stopped, and begins again at the oldest when it has come
+// to one that is too young. The newest message always stays.
+func (tx *Tx) Prune(before time.Time, limit int) (pruned int, more bool, err error) {
 	start, err := tx.walk("prune")
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	old, err := tx.oldMessages(start, limit)
+	old, err := tx.oldMessages(selectPrunable, start, limit)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	pruned, position := 0, start
-	if len(old) < limit {
+	position := start
+	more = len(old) == limit
+	if !more {
 		position = 0
 	}
 	for i, m := range old {
 		if !m.created.Before(before) {
-			position = 0
+			position, more = 0, false
 			break
 		}
 		gone, err := tx.prune(m)
 		if err != nil {
-			return pruned, err
+			return pruned, false, err
 		}
 		if gone {
 			pruned++
@@ -46,7 +48,7 @@ func (tx *Tx) Prune(before time.Time, limit int) (int, error) {
 	if position != start {
 		_, err = tx.exec(upsertWalk, "prune", position)
 	}
-	return pruned, err
+	return pruned, more, err
 }
 
 // prune deletes m unless it still waits for somebody.

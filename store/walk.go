@@ -9,6 +9,7 @@ const (
 	selectWalk        = `SELECT position FROM walk WHERE name = ?`
 	upsertWalk        = `INSERT OR REPLACE INTO walk (name, position) VALUES (?, ?)`
 	selectOldMessages = `SELECT seq, expires, created, recipients FROM message WHERE seq > ? ORDER BY seq LIMIT ?`
+	selectPrunable    = `SELECT seq, expires, created, recipients FROM message WHERE seq > ? AND seq < (SELECT max(seq) FROM message) ORDER BY seq LIMIT ?`
 	selectState       = `SELECT state FROM delivery WHERE recipient = ? AND seq = ?`
 )
 
@@ -19,9 +20,10 @@ type oldMessage struct {
 	recipients       []int64
 }
 
-func (rx *Rx) oldMessages(after int64, limit int) ([]oldMessage, error) {
+// oldMessages runs selectOldMessages or selectPrunable.
+func (rx *Rx) oldMessages(query string, after int64, limit int) ([]oldMessage, error) {
 	var all []oldMessage
-	err := rx.each(selectOldMessages, []any{after, limit}, func(r row) error {
+	err := rx.each(query, []any{after, limit}, func(r row) error {
 		var m oldMessage
 		var recipients []byte
 		err := r.scan(&m.seq, &m.expires, &m.created, &recipients)
