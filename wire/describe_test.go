@@ -29,7 +29,7 @@ func describeFields(t reflect.Type) []fieldShape {
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		shape := fieldShape{name: name, owner: t.Name(), goName: f.Name, typ: f.Type}
-		shape.optional = strings.Contains(options, "omitempty")
+		shape.optional = strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
 		if f.Type.Kind() == reflect.Pointer {
 			shape.typ = f.Type.Elem()
 			shape.nullable = !shape.optional

@@ -12,6 +12,7 @@ const (
 	TimestampSkew Code = "timestamp_skew" // the timestamp is no number or over a minute off
 	Malformed     Code = "malformed"      // not a frame, or a key or signature of the wrong shape
 	BadSignature  Code = "bad_signature"  // the signature does not verify
+	Replayed      Code = "replayed"       // signed and used before: sign anew, a moment later
 	Unauthorized  Code = "unauthorized"   // no such member, or a proof is missing
 )
 

@@ -15,7 +15,7 @@ const (
 type PeerEvent struct {
 	Name       string  `json:"name"`
 	Pubkey     string  `json:"pubkey"`
-	Groups     []Group `json:"groups,omitempty"`
+	Groups     []Group `json:"groups,omitzero"` // of one that came; empty but there if it is in none
 	LastSeenAt *Time   `json:"lastSeenAt,omitempty"`
 	Summary    string  `json:"summary,omitempty"`
 }

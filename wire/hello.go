@@ -95,8 +95,7 @@ type RestoredStats struct {
 type LeaveMesh struct{}
 
 // Drained tells a connection with Hello.Drain that the mail which waited
-// for its address when it came has been pushed. It comes once, after the last
-// such push.
+// for its address when it came has been pushed and acknowledged. It comes once.
 type Drained struct {
 	Pushed int `json:"pushed"` // how many messages that were
 	// Remaining counts what is left out: held by priority, or more than fits.
