@@ -26,7 +26,10 @@ func (m *mesh) clientAck(c *call, req wire.ClientAck) error {
 	case req.State != wire.StateDelivered && req.State != wire.StateSeen:
 		return wire.Errorf(wire.BadRequest, "state must be delivered or seen")
 	}
-	marks := m.marksOf(c.session, req.MessageIDs)
+	marks, ok := m.marksOf(c.session, req.MessageIDs, req.State)
+	if !ok {
+		return wire.Errorf(wire.RateLimited, "%d acknowledgements of yours wait to be stored: repeat this one in a moment", maxMarkings)
+	}
 	answer := func(err error) {
 		switch {
 		case err != nil:
@@ -43,22 +46,28 @@ func (m *mesh) clientAck(c *call, req wire.ClientAck) error {
 	return nil
 }
 
+// maxMarkings is how many acknowledgements of one session wait to be stored.
+const maxMarkings = 64
+
 // marksOf finds the deliveries of s that ids name. Ids of others, and of
-// deliveries that are over, are left out.
-func (m *mesh) marksOf(s *session, ids []string) []mark {
+// deliveries that have come as far as st before, are left out. ok is false
+// where too many acknowledgements of s wait.
+func (m *mesh) marksOf(s *session, ids []string, st wire.DeliveryState) (marks []mark, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var marks []mark
+	if s.markings >= maxMarkings {
+		return nil, false
+	}
 	for _, b := range s.boxes() {
 		for _, id := range ids {
 			if seq, ok := store.MessageSeq(id); ok {
-				if it := b.find(seq); it != nil {
+				if it := b.find(seq); it != nil && (st == wire.StateSeen || it.state != delivered) {
 					marks = addMark(marks, b, it)
 				}
 			}
 		}
 	}
-	return marks
+	return marks, true
 }
 
 // addMark adds it to the mark of what was pushed with it.
@@ -95,6 +104,7 @@ type marking struct {
 func (m *mesh) mark(k marking) {
 	m.mu.Lock()
 	m.markings = append(m.markings, k)
+	k.s.markings++
 	first := len(m.markings) == 1
 	m.mu.Unlock()
 	if !first {
@@ -123,6 +133,9 @@ func (m *mesh) takeMarkings() []marking {
 	defer m.mu.Unlock()
 	all := m.markings
 	m.markings = nil
+	for _, k := range all {
+		k.s.markings--
+	}
 	return all
 }
 
@@ -185,27 +198,34 @@ func (m *mesh) marked(s *session, marks []mark, st wire.DeliveryState) {
 // acknowledges nothing has them delivered by that.
 func (m *mesh) written(c *conn, frames []frame) {
 	s := c.session
-	old := s.hello.Proto < wire.Proto
-	var marks []mark
 	var notices []int64
 	for i := range frames {
-		switch f := &frames[i]; {
-		case f.notice != 0:
-			notices = append(notices, f.notice)
-		case f.item != nil && old:
-			marks = addMark(marks, f.box, f.item)
+		if n := frames[i].notice; n != 0 {
+			notices = append(notices, n)
 		}
 	}
 	if len(notices) > 0 {
 		m.dropNotices(notices)
 	}
-	if len(marks) > 0 {
-		m.mark(marking{s, marks, taken, func(err error) { m.logFailed("note deliveries", err) }})
+	if s.hello.Proto >= wire.Proto {
 		return
 	}
+	if marks := m.takenBy(s, frames); len(marks) > 0 {
+		m.mark(marking{s, marks, taken, func(err error) { m.logFailed("note deliveries", err) }})
+	}
+}
+
+// takenBy finds what frames have delivered to s, unless it was leased to
+// somebody else since.
+func (m *mesh) takenBy(s *session, frames []frame) (marks []mark) {
 	m.mu.Lock()
-	m.pump(s) // the outbox has room again
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	for i := range frames {
+		if f := &frames[i]; f.item != nil && f.item.holder == s {
+			marks = addMark(marks, f.box, f.item)
+		}
+	}
+	return marks
 }
 
 // logFailed logs an error that has nobody else to go to.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,13 +25,17 @@ type arrival struct {
 // admit makes c the connection of h's session, in one transaction. Once that is on disk c
 // is part of the mesh, and has its answer, before any other write's news.
 func (m *mesh) admit(c *conn, h *wire.Hello, mb *member) error {
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		a := &arrival{c: c}
+	a := &arrival{c: c}
+	err := m.write(func(tx *store.Tx) error {
 		if err := m.prepare(tx, a, h, mb); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { m.arrive(a) })
 		return nil
+	}, func(error) {
+		if a.s != nil && m.arriving[a.s.addr] == a.s {
+			delete(m.arriving, a.s.addr)
+		}
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return wire.Errorf(wire.Unauthorized, "hello rejected: the session key belongs to another member")
@@ -71,8 +74,12 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	}
 	if h.Transient {
 		m.greet(a, nil)
+		if h.Drain {
+			return tx.SeenMember(mb.id, time.Now()) // who reads mail is here
+		}
 		return nil
 	}
+	m.arriving[addr.ID] = a.s
 	saved, err := optional(tx.Session(addr.ID))
 	if err != nil {
 		return err
@@ -179,6 +186,9 @@ func (m *mesh) arrive(a *arrival) {
 	prev := m.sessions[s.addr]
 	if s.hello.Transient {
 		m.transients[s] = true
+		if s.hello.Drain {
+			s.member.lastSeen = time.Now()
+		}
 		prev = nil
 	} else {
 		if prev != nil {

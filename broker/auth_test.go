@@ -80,8 +80,8 @@ func TestOnlyASignatureOfThisRequestProvesWhoAsks(t *testing.T) {
 		{"signed", used, 200, ""},
 		{"a key in upper case", change(func(r *signedRequest) { r.pubkey = strings.ToUpper(alice.pub()) }), 200, ""},
 		{"a query that is signed", change(func(r *signedRequest) { r.path += "?a=b%20c" }), 200, ""},
-		{"repeated", used, 401, "unauthorized"},
-		{"repeated in upper case", upper, 401, "unauthorized"},
+		{"repeated", used, 401, "replayed"},
+		{"repeated in upper case", upper, 401, "replayed"},
 		{"another path", change(func(r *signedRequest) { r.signedPath = "/mesh/" + b.mesh + "/member/other" }), 401, "bad_signature"},
 		{"a query that is not signed", change(func(r *signedRequest) { r.path += "?a=b"; r.signedPath = path }), 401, "bad_signature"},
 		{"another method", change(func(r *signedRequest) { r.signedMethod = "DELETE" }), 401, "bad_signature"},
@@ -153,7 +153,7 @@ func TestRememberedSignaturesAreBounded(t *testing.T) {
 	if err := r.request("one more"); err != nil {
 		t.Errorf("when their time is over: %v", err)
 	}
-	if err := r.request("ONE MORE"); !errors.Is(err, &wire.Error{Code: wire.Unauthorized}) {
+	if err := r.request("ONE MORE"); !errors.Is(err, &wire.Error{Code: wire.Replayed}) {
 		t.Errorf("the same again: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func (srv *Server) runClock(ctx context.Context) {
 		if now.Sub(swept) >= sweepAt {
 			swept = now
 			for _, m := range srv.all() {
-				m.sweep(now)
+				m.startSweep(now)
 			}
 		}
 		next := idleTick

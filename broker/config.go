@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -127,13 +128,23 @@ func (c *Config) SocketURL(addr netip.AddrPort) string {
 		return "ws" + strings.TrimPrefix(u.Scheme, "http") + "://" + u.Host + "/ws"
 	}
 	host := addr.Addr()
-	switch {
-	case host.IsUnspecified() && host.Is4():
-		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	case host.IsUnspecified():
-		host = netip.IPv6Loopback()
+	if host.IsUnspecified() {
+		host = lanAddress()
 	}
 	return "ws://" + netip.AddrPortFrom(host, addr.Port()).String() + "/ws"
+}
+
+// lanAddress returns the address under which other machines of the local
+// network reach this one, loopback if it is in none.
+func lanAddress() netip.Addr {
+	all, _ := net.InterfaceAddrs() // none is as good as an error
+	for _, a := range all {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Addr().Is4() && p.Addr().IsPrivate() {
+			return p.Addr()
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // list splits a setting at its commas.

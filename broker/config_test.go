@@ -75,8 +75,8 @@ func TestTheURLThatABrokerIsKnownBy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ public, addr, want string }{
 		{"", "127.0.0.1:7900", "ws://127.0.0.1:7900/ws"},
-		{"", "0.0.0.0:7900", "ws://127.0.0.1:7900/ws"},
-		{"", "[::]:7900", "ws://[::1]:7900/ws"},
+		{"", "0.0.0.0:7900", "ws://" + lanAddress().String() + ":7900/ws"},
+		{"", "[::]:7900", "ws://" + lanAddress().String() + ":7900/ws"},
 		{"", "[2001:db8::1]:1", "ws://[2001:db8::1]:1/ws"},
 		{"https://mesh.example", "0.0.0.0:7900", "wss://mesh.example/ws"},
 		{"http://ws.example:8080/", "0.0.0.0:7900", "ws://ws.example:8080/ws"},

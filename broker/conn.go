@@ -31,6 +31,7 @@ type conn struct {
 	alive   atomic.Int64 // Unix nanoseconds of the last sign of life
 	closing atomic.Bool  // the broker has decided to close it
 	over    atomic.Bool  // it has ended
+	starved atomic.Bool  // something waits for room in out
 
 	pinged time.Time // by the clock, which owns it
 
@@ -38,6 +39,7 @@ type conn struct {
 	calm    bool // the newest frame came after a pause
 	limiter *rate.Limiter
 	badRun  int // malformed frames in a row
+	strays  int // frames before hello
 
 	// Set by hello before the first answer, constant from then on.
 	mesh    *mesh
@@ -49,6 +51,7 @@ var readBuffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte
 
 const (
 	keepReadBuffer = 64 << 10 // a larger buffer is not kept in the pool
+	maxStrays      = 100      // frames before hello that end a connection
 	maxBadRun      = 10       // malformed frames in a row that end a connection
 
 	calmAfter = 20 * time.Millisecond // a pause between frames

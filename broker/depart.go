@@ -22,6 +22,9 @@ func (m *mesh) disconnected(c *conn, left bool) {
 		m.slots--
 	}
 	m.unlease(s)
+	for _, b := range s.boxes() {
+		b.used = time.Now()
+	}
 	current := s.conn == c
 	s.conn = nil
 	s.goneAt = time.Now()
@@ -86,6 +89,9 @@ func (m *mesh) drainers(b *mailbox) iter.Seq[*session] {
 // save writes the state of a session that may come back.
 func (m *mesh) save(s *session) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+		if !m.holds(s) {
+			return nil
+		}
 		row := m.latest(s).row(true)
 		if err := tx.SaveSession(row); err != nil {
 			return err
@@ -101,10 +107,7 @@ func (m *mesh) save(s *session) {
 // others are told. A return that was quicker keeps it.
 func (m *mesh) end(s *session) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		m.mu.Lock()
-		gone := m.sessions[s.addr] == s && s.conn == nil
-		m.mu.Unlock()
-		if !gone {
+		if !m.holds(s) {
 			return nil
 		}
 		row := m.latest(s).row(false)
@@ -120,6 +123,18 @@ func (m *mesh) end(s *session) {
 	if err != nil {
 		m.log.Error("end session", "session", s.presence, "err", err)
 	}
+}
+
+// holds reports whether s, whose connection is gone, is still the newest value
+// of its session. It is called on the writer's goroutine, and knows of a
+// return in the same transaction.
+func (m *mesh) holds(s *session) bool {
+	if m.arriving[s.addr] != nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[s.addr] == s && s.conn == nil
 }
 
 // depart takes s out of the mesh and tells the others. It runs after the commit.

@@ -30,6 +30,9 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 // healthy reports whether every mesh can be read and written.
 func (srv *Server) healthy() bool {
+	if len(srv.unopened) > 0 {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, m := range srv.all() {

@@ -14,7 +14,11 @@ import (
 func (c *conn) beforeHello(h wire.Head, p []byte) error {
 	if h.Type != (wire.Hello{}).FrameType() {
 		c.fail(h, p, wire.Errorf(wire.NoHello, "say hello first"))
-		return nil
+		if c.strays++; c.strays < maxStrays {
+			return nil
+		}
+		c.close(wire.CloseRefused, string(wire.NoHello))
+		return errClosing
 	}
 	var hello wire.Hello
 	err := decodeHello(p, &hello)
@@ -168,11 +172,14 @@ func mailKey(h *wire.Hello) string {
 
 // reserve takes one of the mesh's places, commands not counting.
 func (m *mesh) reserve(h *wire.Hello, mb *member) error {
-	if h.Transient {
-		return nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if h.Transient {
+		if len(m.transients) >= m.srv.cfg.MaxConnections {
+			return wire.Errorf(wire.Capacity, "the mesh serves its maximum of %d commands at a time", m.srv.cfg.MaxConnections)
+		}
+		return nil
+	}
 	if m.closed {
 		return wire.Errorf(wire.Capacity, "the broker is shutting down")
 	}

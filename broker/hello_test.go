@@ -262,12 +262,12 @@ func TestAHelloIsGoodForOneOpenConnection(t *testing.T) {
 	alice := b.join("alice")
 	h := alice.hello("a")
 	p := b.connect(h)
-	if got := b.refuse(fieldsOf(h)); got != "unauthorized" {
+	if got := b.refuse(fieldsOf(h)); got != "replayed" {
 		t.Errorf("a repetition: %s", got)
 	}
 	f := fieldsOf(h)
 	f["signature"] = strings.ToUpper(h.Signature)
-	if got := b.refuse(f); got != "unauthorized" {
+	if got := b.refuse(f); got != "replayed" {
 		t.Errorf("a repetition in upper case: %s", got)
 	}
 	p.ask("mesh_info_result", map[string]any{"type": "mesh_info"})

@@ -106,7 +106,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // httpStatus maps an error code to the status that goes with it.
 func httpStatus(c wire.Code) int {
 	switch c {
-	case wire.Unauthorized, wire.BadSignature, wire.TimestampSkew:
+	case wire.Unauthorized, wire.BadSignature, wire.TimestampSkew, wire.Replayed:
 		return http.StatusUnauthorized
 	case wire.Forbidden:
 		return http.StatusForbidden

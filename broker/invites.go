@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxInvites    = 1000 // on record in one mesh
+	maxInvites    = 1000 // that may be used, in one mesh
 	maxInviteUses = 10_000
 )
 
@@ -60,8 +60,8 @@ func (m *mesh) storeInvite(row *store.Invite) (wire.InviteResult, error) {
 		if err != nil {
 			return err
 		}
-		if len(have) >= maxInvites {
-			return wire.Errorf(wire.Limit, "the mesh has %d invites on record, the most it may", len(have))
+		if n := usable(have); n >= maxInvites {
+			return wire.Errorf(wire.Limit, "the mesh has %d invites that may be used, the most it may: revoke some", n)
 		}
 		err = tx.AddInvite(row)
 		if errors.Is(err, store.ErrConflict) {
@@ -71,6 +71,16 @@ func (m *mesh) storeInvite(row *store.Invite) (wire.InviteResult, error) {
 	})
 	w := wireInvite(row)
 	return wire.InviteResult{HTTPResult: wire.HTTPResult{OK: err == nil}, Invite: &w}, err
+}
+
+// usable counts the invites that somebody may still use.
+func usable(all []*store.Invite) (n int) {
+	for _, v := range all {
+		if v.Revoked.IsZero() && v.Used < v.MaxUses && time.Now().Before(v.Expires) {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *mesh) serveInvites(c *caller, _ []byte) (wire.InviteList, error) {

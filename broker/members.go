@@ -177,21 +177,27 @@ func (m *mesh) leaveMesh(c *call, _ wire.LeaveMesh) error {
 // are closed after what was queued for them has been written. tell is called
 // in between.
 func (m *mesh) revoke(id string, tell func()) error {
-	return m.db.Write(context.Background(), func(tx *store.Tx) error {
+	var mb *member
+	return m.write(func(tx *store.Tx) error {
 		m.mu.Lock()
-		known := m.members[id] != nil
+		mb = m.members[id]
 		m.mu.Unlock()
-		if !known {
+		if mb == nil {
 			return wire.Errorf(wire.NotFound, "no member %q in this mesh", wire.Shorten(id, 40))
 		}
 		if err := tx.RevokeMember(id, time.Now()); err != nil {
 			return err
 		}
+		mb.leaving = true
 		tx.AfterCommit(func() {
 			tell()
 			m.expel(id)
 		})
 		return nil
+	}, func(err error) {
+		if mb != nil && err != nil {
+			mb.leaving = false
+		}
 	})
 }
 

@@ -36,8 +36,11 @@ type mesh struct {
 	slots      int                // connections of sessions, reserved ones included
 	pending    []pendingStatus    // hook reports that came before their session
 	markings   []marking          // to be stored
+	sweeping   bool               // a sweep runs
 	tidied     time.Time          // when tidy ran
 	closed     bool
+
+	arriving map[int64]*session // by address: in the transaction under way; owned by the writer's goroutine
 }
 
 // openMesh opens the mesh with that id. The sessions that were online when it
@@ -54,7 +57,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 	m := &mesh{
 		srv: srv, db: db, id: id, log: srv.log.With("mesh", id),
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
-		sessions: make(map[int64]*session), keyed: make(map[string]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
+		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
 	}
 	if err := db.Write(ctx, m.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
@@ -173,6 +176,28 @@ func newMember(r *store.Member, addr int64) *member {
 		id: r.ID, key: r.PubKey, addr: addr, name: r.DisplayName, permission: wire.Permission(r.Permission),
 		roleTag: r.RoleTag, groups: wireGroups(r.Groups), mode: r.MessageMode, joined: r.Joined, lastSeen: r.LastSeen,
 	}
+}
+
+// background runs fn in a goroutine that close waits for, unless the mesh is
+// closed. It is called with m.mu held.
+func (m *mesh) background(fn func()) {
+	if !m.closed {
+		m.wg.Go(fn)
+	}
+}
+
+// write is store.DB.Write for a write that keeps something on the writer's
+// goroutine while it is under way: settled is called there when it is over.
+func (m *mesh) write(fn func(*store.Tx) error, settled func(error)) error {
+	done := make(chan error, 1)
+	err := m.db.Enqueue(context.Background(), fn, func(err error) {
+		settled(err)
+		done <- err
+	})
+	if err != nil {
+		return err
+	}
+	return <-done
 }
 
 // enter makes s present. It is called with m.mu held.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"slices"
 	"unicode/utf8"
 
@@ -38,13 +37,11 @@ func (m *mesh) subject(s *session) (*session, error) {
 // before anybody is told. fn runs on a copy, whose values the session takes
 // over after the commit; then tell is called with m.mu held.
 func (m *mesh) change(by *session, fn func(*session) error, tell func(*session)) error {
-	s, err := m.subject(by)
-	if err != nil {
-		return err
-	}
-	var next *session
-	done := make(chan error, 1)
-	err = m.db.Enqueue(context.Background(), func(tx *store.Tx) error {
+	var s, next *session
+	return m.write(func(tx *store.Tx) (err error) {
+		if s, err = m.subject(by); err != nil {
+			return err
+		}
 		copied := m.latest(s)
 		if err := fn(copied); err != nil {
 			return err
@@ -55,16 +52,11 @@ func (m *mesh) change(by *session, fn func(*session) error, tell func(*session))
 		next, s.staged = copied, copied
 		tx.AfterCommit(func() { m.changed(s, next, tell) })
 		return nil
-	}, func(err error) {
-		if s.staged == next {
+	}, func(error) {
+		if s != nil && s.staged == next {
 			s.staged = nil
 		}
-		done <- err
 	})
-	if err != nil {
-		return err
-	}
-	return <-done
 }
 
 // changed has s take over what change has stored.

@@ -57,8 +57,11 @@ func (m *mesh) nextPage(s *session) []parcel {
 		return nil
 	}
 	if !s.hasRoom() {
-		s.pumping = false // goes on when something was acknowledged or written
-		return nil
+		s.conn.starved.Store(true) // goes on when something was written, or acknowledged
+		if !s.hasRoom() {
+			s.pumping = false
+			return nil
+		}
 	}
 	var page []parcel
 	for _, b := range s.boxes() {
@@ -143,6 +146,17 @@ func (m *mesh) handTo(s *session, p parcel, data []byte) {
 	}
 	s.pushed++
 	m.srv.metrics.routed[p.item.priority].Inc()
+}
+
+// resume goes on with what found no room in s's outbox, which has been written.
+func (m *mesh) resume(s *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pump(s)
+	if s.unnoticed {
+		s.unnoticed = false
+		m.background(func() { m.pageNotices(s) })
+	}
 }
 
 // giveBack makes a page wait again that could not be read.

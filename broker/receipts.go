@@ -86,14 +86,36 @@ func (m *mesh) listener(msg *store.Message) *session {
 	return nil
 }
 
-// pushNotices pushes notices to s; they are forgotten once they are written.
-// It is called with m.mu held.
+// pushNotices pushes notices to s, as far as there is room; they are forgotten
+// once they are written. It is called with m.mu held.
 func (m *mesh) pushNotices(s *session, notices []store.Notice) {
 	for _, n := range notices {
+		if s.conn == nil || n.ID <= s.noticed {
+			continue
+		}
+		if s.conn.out.waiting() >= windowSize {
+			s.unnoticed = true
+			s.conn.starved.Store(true)
+			return
+		}
 		if data := m.noticeFrame(n); data != nil {
+			s.noticed = n.ID
 			s.conn.out.push(frame{kind: durable, data: data, mesh: m, notice: n.ID})
 		}
 	}
+}
+
+// pageNotices pushes what is kept for s and was not pushed yet.
+func (m *mesh) pageNotices(s *session) {
+	var notices []store.Notice
+	err := m.db.Read(context.Background(), func(rx *store.Rx) (err error) {
+		notices, err = rx.Notices(s.member.addr, maxNotices)
+		return err
+	})
+	m.logFailed("read notices", err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pushNotices(s, notices)
 }
 
 // noticeFrame encodes a notice as what it is on the wire.

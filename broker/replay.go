@@ -45,7 +45,7 @@ func (r *replays) take(k replayKey, u use) error {
 	defer r.mu.Unlock()
 	r.sweep(u.at)
 	if old, ok := r.used[k]; ok && u.at.Sub(old.at) < replayTime && (old.by == nil || !old.by.over.Load()) {
-		return wire.Errorf(wire.Unauthorized, "this signature was used before: sign anew")
+		return wire.Errorf(wire.Replayed, "this signature was used before: sign anew, a moment later")
 	}
 	if len(r.used) >= maxReplays {
 		return wire.Errorf(wire.Capacity, "too many signed requests at a time: try again in a minute")

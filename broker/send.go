@@ -53,6 +53,9 @@ func checkSend(req *wire.Send) (wire.Target, error) {
 // accept stores a message with a delivery for each recipient, or finds that
 // it was accepted before.
 func (m *mesh) accept(tx *store.Tx, c *call, req *wire.Send, target wire.Target) error {
+	if c.session.member.leaving {
+		return refused(wire.Unauthorized)
+	}
 	digest := digestOf(req)
 	if req.ID != "" {
 		old, ok, err := tx.Sent(c.session.addr, req.ID)

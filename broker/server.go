@@ -29,6 +29,7 @@ type Server struct {
 	routes   map[wire.Type]route
 	metrics  *metrics
 	started  time.Time
+	unopened []string // meshes that could not be opened
 	guard    hostGuard
 
 	replays  replays
@@ -73,19 +74,27 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	return srv, nil
 }
 
+// openMeshes opens every mesh that can be opened. It is an error if none can.
 func (srv *Server) openMeshes(ctx context.Context) error {
 	ids, err := store.Meshes(srv.cfg.Data)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range ids {
 		m, err := openMesh(ctx, srv, id)
 		if err != nil {
-			return err
+			srv.unopened = append(srv.unopened, id)
+			srv.log.Error("a mesh cannot be opened and is left out", "mesh", id, "err", err)
+			errs = append(errs, err)
+			continue
 		}
 		srv.meshes[id] = m
 	}
-	return nil
+	if len(srv.meshes) > 0 {
+		return nil // the others do not suffer for it; /health says so
+	}
+	return errors.Join(errs...)
 }
 
 // AdminToken returns the secret that lets its holder make meshes on this broker.
@@ -93,6 +102,9 @@ func (srv *Server) AdminToken() string { return srv.identity.AdminToken }
 
 // Vacant reports whether the broker has no members at all, as on its first start.
 func (srv *Server) Vacant() bool {
+	if len(srv.unopened) > 0 {
+		return false
+	}
 	for _, m := range srv.all() {
 		m.mu.Lock()
 		n := len(m.members)

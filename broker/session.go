@@ -22,6 +22,8 @@ type member struct {
 	joined     time.Time
 	lastSeen   time.Time
 
+	leaving bool // its revocation is under way; owned by the writer's goroutine
+
 	live []*session // online or in their grace, the newest first
 
 	// Where it was when it was last here, for multicast to those who are not.
@@ -63,6 +65,9 @@ type session struct {
 	pumping     bool     // a pump runs
 	behind      bool     // something may wait that was not pushed when it came
 	drained     bool     // the drained frame was sent
+	markings    int      // acknowledgements of it that wait to be stored
+	noticed     int64    // the newest notice pushed to it
+	unnoticed   bool     // notices wait for room in its outbox
 }
 
 // takesMail reports whether messages may be pushed to s.

@@ -221,8 +221,8 @@ func TestHooksThatAreRefused(t *testing.T) {
 		{"somebody who is no member", stranger.signHook(wire.HookStatus{Status: wire.Idle}), 401, "unauthorized"},
 		{"a mesh that is not there", elsewhere, 401, "unauthorized"},
 		{"an old one", alice.signHook(wire.HookStatus{Status: wire.Idle, Timestamp: wire.MillisOf(time.Now().Add(-2 * time.Minute))}), 401, "timestamp_skew"},
-		{"a repetition", used, 401, "unauthorized"},
-		{"a repetition in upper case", again, 401, "unauthorized"},
+		{"a repetition", used, 401, "replayed"},
+		{"a repetition in upper case", again, 401, "replayed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if status, res := b.post("/hook/set-status", c.body); status != c.status || res["error"] != c.code || res["ok"] != false {

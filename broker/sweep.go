@@ -11,8 +11,26 @@ import (
 const (
 	tidyEvery     = time.Hour           // between two looks for what is over
 	forgetAddress = 30 * 24 * time.Hour // an address without mail is forgotten
+	forgetInvite  = 30 * 24 * time.Hour // an invite that nobody can use is forgotten
 	keepBox       = 10 * time.Minute    // a mailbox nobody drains stays in memory
 )
+
+// startSweep sweeps in the background, so that a slow disk does not keep the
+// clock from its pings, unless the last sweep is still at it.
+func (m *mesh) startSweep(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sweeping {
+		return
+	}
+	m.sweeping = true
+	m.background(func() {
+		m.sweep(now)
+		m.mu.Lock()
+		m.sweeping = false
+		m.mu.Unlock()
+	})
+}
 
 // sweep ends what has run out of time.
 func (m *mesh) sweep(now time.Time) {
@@ -35,19 +53,21 @@ func (m *mesh) tidy(now time.Time) {
 	for more := true; more; {
 		more = false
 		err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-			n, err := tx.Prune(now.Add(-m.srv.cfg.Retention), batch)
-			more = n == batch
+			_, rest, err := tx.Prune(now.Add(-m.srv.cfg.Retention), batch)
+			more = rest
 			return err
 		})
 		m.logFailed("prune messages", err)
+		more = more && err == nil
 	}
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
 		if _, err := tx.SweepAddresses(now.Add(-forgetAddress), 10*batch); err != nil {
 			return err
 		}
-		return m.adopt(tx, now)
+		return tx.PruneInvites(now.Add(-forgetInvite))
 	})
 	m.logFailed("tidy", err)
+	m.logFailed("hand on mail", m.adopt(now))
 }
 
 // evict forgets mailboxes that nobody has drained or written to for a while.
@@ -72,7 +92,7 @@ func (m *mesh) evict(now time.Time) {
 // senders. It reports whether there may be more.
 func (m *mesh) expire(now time.Time) (more bool) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		expired, err := tx.Expire(now, batch)
+		expired, rest, err := tx.Expire(now, batch)
 		if err != nil {
 			return err
 		}
@@ -82,7 +102,7 @@ func (m *mesh) expire(now time.Time) (more bool) {
 			}
 		}
 		tx.AfterCommit(func() { m.forgetExpired(expired) })
-		more = len(expired) == batch
+		more = rest
 		return nil
 	})
 	m.logFailed("expire messages", err)
@@ -115,33 +135,39 @@ func (m *mesh) forgetExpired(expired []store.Expired) {
 }
 
 // adopt gives members the mail of sessions of theirs that have been gone for
-// long: who of them comes next gets it.
-func (m *mesh) adopt(tx *store.Tx, now time.Time) error {
-	gone, err := tx.GoneSessions(now.Add(-m.srv.cfg.AdoptAfter), batch)
+// long, one after the other: who of them comes next gets it.
+func (m *mesh) adopt(now time.Time) error {
+	var gone []*store.Session
+	err := m.db.Read(context.Background(), func(rx *store.Rx) (err error) {
+		gone, err = rx.GoneSessions(now.Add(-m.srv.cfg.AdoptAfter), batch)
+		return err
+	})
+	for _, r := range gone {
+		if err != nil {
+			break
+		}
+		err = m.db.Write(context.Background(), func(tx *store.Tx) error { return m.adoptOne(tx, r.Address, r.MemberID, now) })
+	}
+	return err
+}
+
+func (m *mesh) adoptOne(tx *store.Tx, from int64, memberID string, now time.Time) error {
+	m.mu.Lock()
+	mb := m.members[memberID]
+	here := m.sessions[from] != nil || m.arriving[from] != nil
+	m.mu.Unlock()
+	if mb == nil || here || mb.addr == from {
+		return nil
+	}
+	moved, err := tx.MoveDeliveries(from, mb.addr, now)
+	if err != nil || len(moved) == 0 {
+		return err
+	}
+	rows, err := tx.Pending(mb.addr)
 	if err != nil {
 		return err
 	}
-	for _, r := range gone {
-		m.mu.Lock()
-		mb := m.members[r.MemberID]
-		here := m.sessions[r.Address] != nil
-		m.mu.Unlock()
-		if mb == nil || here || mb.addr == r.Address {
-			continue
-		}
-		moved, err := tx.MoveDeliveries(r.Address, mb.addr, now)
-		if err != nil {
-			return err
-		}
-		if len(moved) == 0 {
-			continue
-		}
-		rows, err := tx.Pending(mb.addr)
-		if err != nil {
-			return err
-		}
-		tx.AfterCommit(func() { m.adopted(r.Address, mb.addr, rows) })
-	}
+	tx.AfterCommit(func() { m.adopted(from, mb.addr, rows) })
 	return nil
 }
 

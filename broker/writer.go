@@ -27,6 +27,9 @@ func (c *conn) writeLoop() {
 			return
 		}
 		c.written(frames)
+		if c.starved.Swap(false) {
+			c.session.mesh.resume(c.session)
+		}
 		clear(frames)
 		spare = frames
 	}
