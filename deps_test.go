@@ -74,6 +74,8 @@ func libraries() []library {
 		{"github.com/prometheus/client_golang", []string{"broker"}, "only a server is watched by its metrics"},
 		{"golang.org/x/crypto", []string{"seal"}, "NaCl's boxes; everyone else asks seal"},
 		{"filippo.io/edwards25519", []string{"seal"}, "from a signing key to the box key that belongs to it"},
+		{"github.com/mark3labs/mcp-go", []string{"peer/tools"}, "the handshake, revisions and shapes of MCP"},
+		{"github.com/fsnotify/fsnotify", []string{"peer/tools"}, "a session follows the configuration while it runs"},
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}

@@ -30,5 +30,5 @@ func run() int {
 
 // commands are those that package cli must not know.
 func commands() []cli.Command {
-	return append([]cli.Command{serveCommand(), bench.Command()}, hostCommands()...)
+	return append([]cli.Command{serveCommand(), mcpCommand(), bench.Command()}, hostCommands()...)
 }

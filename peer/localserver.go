@@ -178,13 +178,11 @@ func (s *sessionServer) answer(ctx context.Context, req *localRequest) (a localA
 	return a, seen
 }
 
-// carried returns the ids of the messages that the text has in full.
+// carried returns the ids of the messages that the text has in full or in part.
 func (a *MailAnswer) carried() []string {
 	var ids []string
 	for _, r := range a.Records {
-		if r.Full {
-			ids = append(ids, r.MessageID)
-		}
+		ids = append(ids, r.MessageID)
 	}
 	return ids
 }

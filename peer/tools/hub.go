@@ -1,0 +1,315 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"claudemesh/peer"
+	"claudemesh/seal"
+	"claudemesh/wire"
+)
+
+const closeTime = 300 * time.Millisecond // for what the brokers must still be told
+
+// A hub holds the session's connections, one per mesh of the configuration.
+type hub struct {
+	who    identity
+	dir    string // of the configuration
+	log    *slog.Logger
+	post   *post
+	ways   *ways
+	start  time.Time
+	calls  atomic.Int64 // of tools
+	faults atomic.Int64 // tools that failed
+
+	opened chan struct{} // closed when the first mesh is open
+	once   sync.Once     // closes opened
+
+	mu      sync.Mutex
+	meshes  []*mesh // in the order of the configuration
+	problem error   // why the configuration cannot be read
+	pings   map[string]chan time.Time
+}
+
+// A mesh is one connection and what serves it.
+type mesh struct {
+	slug   string
+	entry  peer.Mesh
+	client *peer.Client
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+func newHub(who identity, dir string, log *slog.Logger) *hub {
+	return &hub{
+		who: who, dir: dir, log: log, post: newPost(who.mode), start: time.Now(),
+		opened: make(chan struct{}), pings: make(map[string]chan time.Time),
+	}
+}
+
+// reload makes the connections those of the configuration: new meshes are
+// connected, meshes that were left are dropped, others stay as they are.
+func (h *hub) reload(ctx context.Context) {
+	c, err := peer.LoadConfig(h.dir)
+	h.mu.Lock()
+	h.problem = err
+	old := h.meshes
+	h.mu.Unlock()
+	if err != nil {
+		h.log.Warn("the configuration stays as it was", "err", err)
+		return
+	}
+	var kept []*mesh
+	var problems []error
+	for _, entry := range c.Meshes {
+		i := slices.IndexFunc(old, func(m *mesh) bool { return sameMesh(&m.entry, &entry) })
+		if i >= 0 {
+			kept = append(kept, old[i])
+			continue
+		}
+		// One connection of a session: the old entry's ends first.
+		for _, m := range old {
+			if m.entry.MeshID == entry.MeshID {
+				h.disconnect(ctx, m)
+			}
+		}
+		m, err := h.connect(ctx, c, entry)
+		if err != nil {
+			problems = append(problems, err)
+			h.log.Warn("mesh not connected", "mesh", entry.Slug, "err", err)
+			continue
+		}
+		kept = append(kept, m)
+	}
+	h.mu.Lock()
+	h.meshes, h.problem = kept, errors.Join(problems...)
+	h.mu.Unlock()
+	for _, m := range old {
+		if !slices.Contains(kept, m) {
+			h.disconnect(ctx, m)
+		}
+	}
+}
+
+func sameMesh(a, b *peer.Mesh) bool {
+	return a.MeshID == b.MeshID && a.Slug == b.Slug && a.Pubkey == b.Pubkey && a.SecretKey == b.SecretKey &&
+		a.BrokerURL == b.BrokerURL && a.RootKey == b.RootKey && a.MemberID == b.MemberID
+}
+
+// connect starts the connection to a mesh; it comes up behind.
+func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*mesh, error) {
+	keys := c.SessionKeys()
+	key, err := keys.Key(entry.MeshID, h.who.session)
+	if err != nil {
+		return nil, err
+	}
+	client, err := peer.Start(ctx, peer.Options{
+		Mesh: entry, SessionID: h.who.session, SessionKey: key, DisplayName: h.who.name, Cwd: h.who.cwd, Hostname: h.who.hostname,
+		PID: os.Getpid(), PeerType: "ai", Channel: h.who.channel, Model: h.who.model, Role: h.who.role, Groups: h.who.groups,
+		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(entry.MeshID, pubkey) },
+		Logger:      h.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m := &mesh{slug: entry.Slug, entry: entry, client: client, cancel: cancel}
+	m.done.Go(func() { h.receive(ctx, m) })
+	m.done.Go(func() { h.follow(ctx, m) })
+	m.done.Go(func() { h.greet(ctx, m) })
+	return m, nil
+}
+
+// disconnect ends a connection and forgets its mail, which the broker keeps.
+func (h *hub) disconnect(ctx context.Context, m *mesh) {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	if err := m.client.Close(closing); err != nil {
+		h.log.Debug("connection not closed in order", "mesh", m.slug, "err", err)
+	}
+	m.cancel()
+	m.done.Wait()
+	h.post.drop(m)
+}
+
+// close ends all connections.
+func (h *hub) close(ctx context.Context) {
+	h.mu.Lock()
+	all := h.meshes
+	h.meshes = nil
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, m := range all {
+		wg.Go(func() { h.disconnect(ctx, m) })
+	}
+	wg.Wait()
+}
+
+// receive moves mail into the post.
+func (h *hub) receive(ctx context.Context, m *mesh) {
+	for {
+		r, err := m.client.Next(ctx)
+		if err != nil {
+			return
+		}
+		if h.pong(m, &r) {
+			continue
+		}
+		if r.SenderName == "" {
+			asking, cancel := context.WithTimeout(ctx, time.Second)
+			r.SenderName = m.client.Name(asking, r.SenderPubkey)
+			cancel()
+		}
+		h.post.put(m, r)
+	}
+}
+
+// follow reads the events of a mesh until the client has ended.
+func (h *hub) follow(ctx context.Context, m *mesh) {
+	for {
+		select {
+		case e, ok := <-m.client.Events():
+			if !ok {
+				return
+			}
+			if p, ok := e.Frame.(wire.Push); ok {
+				h.event(m, &p)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greet takes note of the first hello.
+func (h *hub) greet(ctx context.Context, m *mesh) {
+	if m.client.Ready(ctx) != nil {
+		return
+	}
+	if mode := m.client.Hello().MemberProfile.MessageMode; h.who.modeOpen && validMode(mode) {
+		h.post.setMode(mode)
+	}
+	h.once.Do(func() { close(h.opened) })
+}
+
+// event handles a system event.
+func (h *hub) event(m *mesh, p *wire.Push) {
+	if p.Event == wire.EventProfileUpdated {
+		var u wire.ProfileUpdated
+		if wire.Decode(p.EventData, &u) == nil && u.MessageMode != nil && validMode(*u.MessageMode) {
+			h.post.setMode(*u.MessageMode)
+		}
+	}
+	if h.ways != nil {
+		h.ways.event(m, p)
+	}
+}
+
+// all returns the meshes.
+func (h *hub) all() []*mesh {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.meshes)
+}
+
+// among returns the meshes that a tool's mesh argument means: one, or all. The
+// error says what is joined, or how to join.
+func (h *hub) among(name string) ([]*mesh, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case len(h.meshes) == 0 && h.problem != nil:
+		return nil, h.problem
+	case len(h.meshes) == 0:
+		return nil, errors.New("no mesh is joined: ask your user to run `claudemesh join <link>` in a terminal; this session connects by itself then")
+	case name == "":
+		return slices.Clone(h.meshes), nil
+	}
+	i := slices.IndexFunc(h.meshes, func(m *mesh) bool { return m.slug == name || m.entry.MeshID == name })
+	if i < 0 {
+		return nil, fmt.Errorf("no mesh %q is joined; joined are %s", wire.Shorten(name, 60), strings.Join(slugs(h.meshes), ", "))
+	}
+	return h.meshes[i : i+1], nil
+}
+
+// one returns the mesh that a tool's mesh argument means, or the only one.
+func (h *hub) one(name string) (*mesh, error) {
+	all, err := h.among(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > 1 {
+		return nil, fmt.Errorf("several meshes are joined: set mesh to one of %s", strings.Join(slugs(all), ", "))
+	}
+	return all[0], nil
+}
+
+func slugs(all []*mesh) []string {
+	var out []string
+	for _, m := range all {
+		out = append(out, m.slug)
+	}
+	return out
+}
+
+// explain says what an error of a mesh means to a model.
+func (m *mesh) explain(err error) error {
+	switch s := m.client.Status(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, peer.ErrRevoked):
+		return fmt.Errorf("%s: %w", m.slug, err)
+	case s.State == peer.StateConnecting && errors.Is(err, peer.ErrNotConnected):
+		return fmt.Errorf("not connected to %s yet: %s", m.slug, reason(s))
+	case s.State == peer.StateReconnecting && errors.Is(err, peer.ErrNotConnected):
+		return fmt.Errorf("the connection to %s is lost and being made again: %s", m.slug, reason(s))
+	}
+	return fmt.Errorf("%s: %w", m.slug, err)
+}
+
+func reason(s peer.Status) string {
+	if s.Err == nil {
+		return "it is being made; try again in a moment"
+	}
+	return s.Err.Error()
+}
+
+// reportStats tells each mesh every minute how busy the session was, until ctx
+// ends.
+func (h *hub) reportStats(ctx context.Context) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, m := range h.all() {
+			in, out := m.client.Counters()
+			err := m.client.SetStats(ctx, wire.Stats{
+				MessagesIn: float64(in), MessagesOut: float64(out), ToolCalls: float64(h.calls.Load()),
+				Errors: float64(h.faults.Load()), Uptime: time.Since(h.start).Round(time.Second).Seconds(),
+			})
+			if err != nil {
+				h.log.Debug("counters not reported", "mesh", m.slug, "err", err)
+			}
+		}
+	}
+}
+
+func validMode(mode string) bool { return mode == "push" || mode == "inbox" || mode == "off" }
+
+// nameIn returns what the session is called in a mesh.
+func (h *hub) nameIn(m *mesh) string {
+	return cmp.Or(h.who.name, m.client.Hello().MemberDisplayName, "this session")
+}

@@ -1,0 +1,260 @@
+package tools
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"claudemesh/peer"
+)
+
+const (
+	// confirmTime is how long a message belongs to the way that took it.
+	confirmTime = 20 * time.Second
+	// hookBytes is the usual room of a hook, which the host cuts beyond.
+	hookBytes  = 8000
+	checkBytes = 40_000
+)
+
+// A letter is a message that the model has not seen. The mutex of its post
+// guards what changes.
+type letter struct {
+	mesh *mesh
+	rec  peer.Record
+
+	way   string    // that took it last; empty for none
+	at    time.Time // when
+	full  bool      // that way was given all of the text
+	brief bool      // its first line was shown: no way pushes it again
+}
+
+// A post is the inbox over all meshes.
+type post struct {
+	mu      sync.Mutex
+	mode    string    // push, inbox or off
+	letters []*letter // unseen, in the order of arrival
+	changed chan struct{}
+	waiting map[string]int       // callers that wait, by way
+	worked  map[string]time.Time // when a way last carried mail
+}
+
+func newPost(mode string) *post {
+	return &post{mode: mode, changed: make(chan struct{}), waiting: make(map[string]int), worked: make(map[string]time.Time)}
+}
+
+// touch wakes who waits. It is called with mu held.
+func (p *post) touch() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *post) setMode(mode string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mode = mode
+	p.touch()
+}
+
+func (p *post) currentMode() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode
+}
+
+// put adds a message that came in.
+func (p *post) put(m *mesh, r peer.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.letters = append(p.letters, &letter{mesh: m, rec: r})
+	p.touch()
+}
+
+// drop forgets the mail of a mesh that was left.
+func (p *post) drop(m *mesh) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool { return l.mesh == m })
+	p.touch()
+}
+
+func (p *post) unseen() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.letters)
+}
+
+// asks reports whether a way is one that somebody asks for mail by, rather
+// than one that puts it before a model of its own accord.
+func asks(way string) bool {
+	return way == peer.WayCheck || way == peer.WayInbox || way == peer.WayWatch
+}
+
+// free reports whether a letter may go by a way now. It is called with mu held.
+func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
+	switch {
+	case req.OnlyNew && (!l.at.IsZero() || l.brief):
+		return false
+	case asks(req.Way) || req.Peek:
+		return true
+	}
+	return !l.brief && (l.at.IsZero() || now.Sub(l.at) >= confirmTime)
+}
+
+// take returns the mail that a way may show, and lets it have that for
+// confirmTime. Nothing is seen before shown is called.
+func (p *post) take(req peer.MailRequest) peer.MailAnswer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pushes := !asks(req.Way) && !req.Peek
+	if pushes && p.mode == "off" {
+		return peer.MailAnswer{}
+	}
+	now := time.Now()
+	var free []*letter
+	for _, l := range p.letters {
+		if l.free(&req, now) {
+			free = append(free, l)
+		}
+	}
+	if len(free) == 0 {
+		return peer.MailAnswer{}
+	}
+	if pushes && p.mode == "inbox" {
+		return p.announce(req, free, now)
+	}
+	size := req.MaxBytes
+	if size <= 0 {
+		size = hookBytes
+	}
+	out := render(free, size, asks(req.Way))
+	if req.Way == peer.WayDigest {
+		out = renderDigest(free, size)
+	}
+	if !req.Peek {
+		for i, r := range out.records {
+			free[i].take(req.Way, now, r.Full)
+		}
+	}
+	return peer.MailAnswer{Records: out.records, More: out.more, Text: out.text}
+}
+
+func (l *letter) take(way string, now time.Time, full bool) { l.way, l.at, l.full = way, now, full }
+
+// announce gives a notice without any text. It is called with mu held.
+func (p *post) announce(req peer.MailRequest, free []*letter, now time.Time) peer.MailAnswer {
+	a := peer.MailAnswer{Text: notice(free) + "\n"}
+	for _, l := range free {
+		a.Records = append(a.Records, peer.MailRecord{Mesh: l.mesh.slug, Record: withoutText(l.rec), Again: !l.at.IsZero()})
+		l.take(req.Way, now, false)
+	}
+	return a
+}
+
+func withoutText(r peer.Record) peer.Record {
+	r.Plaintext, r.Ciphertext = nil, ""
+	return r
+}
+
+// wait is take that waits until there is something, or ctx ends: then the
+// answer is empty.
+func (p *post) wait(ctx context.Context, req peer.MailRequest) peer.MailAnswer {
+	p.count(req.Way, 1)
+	defer p.count(req.Way, -1)
+	for {
+		p.mu.Lock()
+		changed, due := p.changed, p.due(req.Way)
+		p.mu.Unlock()
+		if a := p.take(req); a.Text != "" {
+			return a
+		}
+		var timer <-chan time.Time
+		if !due.IsZero() {
+			timer = time.After(time.Until(due))
+		}
+		select {
+		case <-changed:
+		case <-timer:
+		case <-ctx.Done():
+			return peer.MailAnswer{}
+		}
+	}
+}
+
+func (p *post) count(way string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting[way] += n
+	p.touch()
+}
+
+// due returns when the next letter that some way has becomes free, zero if
+// none does. It is called with mu held.
+func (p *post) due(way string) time.Time {
+	var next time.Time
+	now := time.Now()
+	for _, l := range p.letters {
+		if l.at.IsZero() || l.brief || asks(way) {
+			continue
+		}
+		if at := l.at.Add(confirmTime); at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+// release takes letters back that a way could not show.
+func (p *post) release(way string, ids []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.letters {
+		if l.way == way && slices.Contains(ids, l.rec.MessageID) {
+			l.take("", time.Time{}, false)
+		}
+	}
+	p.touch()
+}
+
+// shown notes that a way put these messages before the model: those it was
+// given in full are seen, the others are announced.
+func (p *post) shown(way string, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	seen := make(map[*mesh][]string)
+	p.mu.Lock()
+	p.worked[way] = time.Now()
+	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool {
+		if !slices.Contains(ids, l.rec.MessageID) || l.way != way {
+			return false
+		}
+		if !l.full {
+			l.brief = true
+			return false
+		}
+		seen[l.mesh] = append(seen[l.mesh], l.rec.MessageID)
+		return true
+	})
+	p.touch()
+	p.mu.Unlock()
+	for m, ids := range seen {
+		m.client.MarkSeen(ids...)
+	}
+}
+
+// answered notes that the model answered a message, which it must have seen.
+func (p *post) answered(id string) {
+	p.mu.Lock()
+	i := slices.IndexFunc(p.letters, func(l *letter) bool { return l.rec.MessageID == id })
+	if i < 0 || p.letters[i].way == "" {
+		p.mu.Unlock()
+		return
+	}
+	l := p.letters[i]
+	p.letters = slices.Delete(p.letters, i, i+1)
+	p.worked[l.way] = time.Now()
+	p.touch()
+	p.mu.Unlock()
+	l.mesh.client.MarkSeen(id)
+}

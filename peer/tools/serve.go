@@ -1,0 +1,125 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"claudemesh/peer"
+)
+
+// Name is what the server is called: the host's name for its channel must be
+// the same.
+const Name = "claudemesh"
+
+// Options are what a server is started with.
+type Options struct {
+	// Stdin and Stdout carry MCP, one message on a line, and nothing else.
+	Stdin  io.Reader
+	Stdout io.Writer
+	Getenv func(string) string
+	// ConfigDir is the configuration directory: see peer.ConfigDir.
+	ConfigDir string
+	Version   string
+	// Tools chooses what is listed: all or empty, core, or names with commas.
+	Tools string
+	// Logger takes what is of use to whoever looks for a fault; nil discards.
+	Logger *slog.Logger
+}
+
+// Serve is the MCP server of a session. It answers the handshake and the list
+// of tools at once and connects behind them. It returns when Stdin or ctx ends,
+// which is nil; everything else that goes wrong is told to the host, so that
+// the session goes on with what works.
+func Serve(ctx context.Context, o Options) error {
+	listed, err := chosen(o.Tools)
+	if err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c, err := peer.LoadConfig(o.ConfigDir)
+	if err != nil {
+		o.Logger.Warn("no configuration", "err", err)
+		c = new(peer.Config) // the tools say what is wrong with it
+	}
+	who := identify(o.Getenv, c)
+	h := newHub(who, o.ConfigDir, o.Logger)
+	l := newLink(newServer(h, listed, o.Version), o.Stdout, o.Logger)
+	h.ways = &ways{hub: h, link: l, channel: o.Getenv("CLAUDEMESH_CHANNEL") == "1", native: newNative(o.Getenv)}
+
+	ctx, cancel := context.WithCancel(ctx)
+	var behind sync.WaitGroup
+	behind.Go(func() { run(ctx, h) })
+	err = l.serve(ctx, o.Stdin)
+	cancel()
+	behind.Wait()
+	return err
+}
+
+// run does all that goes on beside the answers to the host until ctx ends.
+func run(ctx context.Context, h *hub) {
+	hooks := &inside{hub: h, ways: h.ways}
+	stop := hooks.listen(ctx)
+	defer stop()
+	h.reload(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { h.watch(ctx) })
+	tasks.Go(func() { h.ways.push(ctx) })
+	tasks.Go(func() { h.ways.welcome(ctx) })
+	tasks.Go(func() { h.reportStats(ctx) })
+	tasks.Wait()
+	h.close(ctx)
+}
+
+// newServer returns mcp-go's part: the handshake and the calls of tools.
+func newServer(h *hub, listed []tool, version string) *server.MCPServer {
+	m := server.NewMCPServer(Name, version,
+		server.WithInstructions(instructions(&h.who)),
+		server.WithToolCapabilities(false),
+		server.WithExperimental(map[string]any{"claude/channel": map[string]any{}}),
+		server.WithRecovery(),
+	)
+	for _, t := range listed {
+		m.AddTool(t.listed(), func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return h.call(ctx, &t, req), nil
+		})
+	}
+	return m
+}
+
+// call runs a tool. Its failures are results too, for the model to read.
+func (h *hub) call(ctx context.Context, t *tool, req mcp.CallToolRequest) *mcp.CallToolResult {
+	h.calls.Add(1)
+	args, err := json.Marshal(req.Params.Arguments)
+	var r reply
+	if err == nil {
+		r, err = t.call(ctx, h, args)
+	}
+	if err != nil {
+		r = reply{data: map[string]any{"error": neutral(err.Error())}, text: neutral(err.Error()), failed: true}
+	}
+	if r.failed {
+		h.faults.Add(1)
+	}
+	return r.result(h.digest(ctx, t))
+}
+
+// digest is what stands at the end of a result about mail that the model has
+// not seen. It tells a model without hooks and channels of its mail.
+func (h *hub) digest(ctx context.Context, t *tool) string {
+	if h.post.currentMode() == "off" || t.name == "check_messages" {
+		return ""
+	}
+	a := h.post.take(peer.MailRequest{Way: peer.WayDigest, MaxBytes: 1500})
+	if a.Text != "" {
+		onceWritten(ctx, func() { h.post.shown(peer.WayDigest, ids(a.Records)) })
+	}
+	return a.Text
+}
