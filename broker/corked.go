@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	writeTimeout = 10 * time.Second // of one write to a socket
+	writeTimeout = 10 * time.Second // of one write to a socket, at least
 	corkLimit    = 64 << 10         // bytes gathered before they are written anyway
-	hijackBuffer = 512              // per direction; frames larger than it bypass it
+	deadlineStep = 5 * time.Second  // between two changes of a socket's deadline
+	readBuffer   = 1024             // takes most frames in one system call
+	writeBuffer  = 512              // what is larger bypasses it
 )
 
 // errTimeout is what a socket that takes no bytes is closed for.
@@ -29,6 +31,7 @@ type corkedConn struct {
 	mu     sync.Mutex
 	corked bool
 	buf    []byte
+	set    time.Time // when its write deadline was set
 }
 
 func (c *corkedConn) Write(p []byte) (int, error) {
@@ -77,8 +80,11 @@ func (c *corkedConn) flush() error {
 }
 
 func (c *corkedConn) write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
+	if now := time.Now(); now.Sub(c.set) > deadlineStep {
+		if err := c.SetWriteDeadline(now.Add(writeTimeout + deadlineStep)); err != nil {
+			return 0, err
+		}
+		c.set = now
 	}
 	n, err := c.Conn.Write(p)
 	if ne, ok := err.(net.Error); ok && ne.Timeout() {
@@ -105,17 +111,17 @@ func (h *smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	early, err := brw.Reader.Peek(brw.Reader.Buffered())
-	if err != nil || len(early) > hijackBuffer {
+	if err != nil || len(early) > readBuffer {
 		nc.Close()
 		return nil, nil, errors.New("too much sent before the handshake was answered")
 	}
 	h.conn = &corkedConn{Conn: nc}
-	r := bufio.NewReaderSize(&preceded{early, nc}, hijackBuffer)
+	r := bufio.NewReaderSize(&preceded{early, nc}, readBuffer)
 	if _, err := r.Peek(len(early)); err != nil {
 		nc.Close()
 		return nil, nil, err
 	}
-	return h.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(h.conn, hijackBuffer)), nil
+	return h.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }
 
 // A preceded reader gives what was read early before it reads on.
