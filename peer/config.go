@@ -100,6 +100,15 @@ func (c *Config) Mode() fs.FileMode { return c.mode }
 // Exposed reports whether other users of this machine could read the file.
 func (c *Config) Exposed() bool { return exposed(c.mode) }
 
+// Fault returns what keeps the file from being used as it is, nil as a rule:
+// it was read as far as it could be, and nothing will be written to it.
+func (c *Config) Fault() error {
+	if c.broken == "" {
+		return nil
+	}
+	return fmt.Errorf("configuration %s is left as it is: %s; correct it, or move it away to start afresh", c.Path(), c.broken)
+}
+
 // Errors of Config.Mesh. Their texts say what to do.
 var (
 	ErrNoMesh        = errors.New("no mesh joined: run `claudemesh join <link>`")
@@ -110,8 +119,11 @@ var (
 // Mesh returns the joined mesh with that slug or, if there is none, that mesh
 // id; the empty text stands for the only one. The result points into c. The
 // error is ErrNoMesh, ErrUnknownMesh or ErrAmbiguousMesh and names the joined
-// slugs.
+// slugs, or it is that of Fault.
 func (c *Config) Mesh(nameOrID string) (*Mesh, error) {
+	if err := c.Fault(); err != nil {
+		return nil, err
+	}
 	joined := strings.Join(c.Slugs(), ", ")
 	switch {
 	case len(c.Meshes) == 0:

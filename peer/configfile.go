@@ -105,8 +105,8 @@ func UpdateConfig(ctx context.Context, dir string, change func(*Config) error) e
 	if err != nil {
 		return err
 	}
-	if c.broken != "" {
-		return fmt.Errorf("configuration %s is left as it is: %s; correct it, or move it away to start afresh", c.Path(), c.broken)
+	if err := c.Fault(); err != nil {
+		return err
 	}
 	if err := change(c); err != nil {
 		return err

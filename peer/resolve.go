@@ -29,7 +29,8 @@ type Resolved struct {
 // other text is the name of a session, in full or, if it is in one name only,
 // in part, ignoring case; failing that, the name of a member, who is reached
 // when one of its sessions is next online. The client's own session is never
-// found by name. The error says which keys a name fits, or who is online.
+// found by name: the error says so. Else it says which keys a name fits, or who
+// is online.
 func (c *Client) Resolve(ctx context.Context, text string) (Resolved, error) {
 	r := Resolved{Text: text}
 	text = strings.TrimSpace(text)
@@ -80,6 +81,9 @@ func (c *Client) resolveName(ctx context.Context, text string) (Resolved, error)
 		}
 	}
 	equal := func(n named) bool { return strings.EqualFold(n.name, text) }
+	if c.calledItself(&list, text) && !slices.ContainsFunc(sessions, equal) && !slices.ContainsFunc(members, equal) {
+		return Resolved{}, wire.Errorf(wire.UnknownRecipient, "that is you, and nobody else in %s is called %q; %s", c.opts.Mesh.Slug, wire.Shorten(text, 60), online(sessions))
+	}
 	contains := func(n named) bool { return strings.Contains(strings.ToLower(n.name), strings.ToLower(text)) }
 	for _, found := range [][]named{
 		filter(sessions, equal), atMostOne(filter(sessions, contains)), filter(members, equal),
@@ -96,6 +100,15 @@ func (c *Client) resolveName(ctx context.Context, text string) (Resolved, error)
 		return Resolved{}, ambiguous(text, found)
 	}
 	return Resolved{}, wire.Errorf(wire.UnknownRecipient, "nobody called %q is in %s; %s", wire.Shorten(text, 60), c.opts.Mesh.Slug, online(sessions))
+}
+
+// calledItself reports whether text is the name of the client's own session or
+// member.
+func (c *Client) calledItself(list *wire.PeersList, text string) bool {
+	return slices.ContainsFunc(list.Peers, func(p wire.Peer) bool { return p.Pubkey == c.address && strings.EqualFold(p.DisplayName, text) }) ||
+		slices.ContainsFunc(list.Members, func(m wire.MemberBrief) bool {
+			return m.Pubkey == c.opts.Mesh.Pubkey && strings.EqualFold(m.DisplayName, text)
+		})
 }
 
 func filter(all []named, keep func(named) bool) []named {

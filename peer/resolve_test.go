@@ -106,6 +106,9 @@ func TestResolve(t *testing.T) {
 	if _, err = c.Resolve(t.Context(), "nobody"); !strings.Contains(err.Error(), "Alice") || strings.Contains(err.Error(), "Me (") {
 		t.Errorf("those online are not listed: %v", err)
 	}
+	if _, err = c.Resolve(t.Context(), "me"); !strings.Contains(err.Error(), "that is you") {
+		t.Errorf("one's own name: %v", err)
+	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("the list was asked for %d times", n)
 	}

@@ -175,8 +175,11 @@ func (c *Client) lost(err error) {
 		c.dropLargest()
 	}
 	s := Status{State: StateReconnecting, Err: explain(err)}
-	if c.closing {
+	switch {
+	case c.closing:
 		s = Status{State: StateClosed, Err: ErrClosed}
+	case judge(s.Err) == giveUp:
+		s.State = StateClosed
 	}
 	c.setStatus(s)
 }

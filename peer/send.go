@@ -133,7 +133,7 @@ func (c *Client) compose(ctx context.Context, req SendRequest) ([]byte, string, 
 		return nil, "", err
 	}
 	if len(frame) > wire.MaxOrdinaryBytes {
-		return nil, "", wire.Errorf(wire.TooLarge, "the message has %d bytes, which make %d when sealed, more than the %d that are taken; shorten it or share it as a file",
+		return nil, "", wire.Errorf(wire.TooLarge, "the message has %d bytes, which make %d when sealed, more than the %d that are taken; shorten it, or send it in parts",
 			len(req.Text), len(frame), wire.MaxOrdinaryBytes)
 	}
 	return frame, f.ID, nil
@@ -259,6 +259,6 @@ func (c *Client) dropLargest() {
 		}
 	}
 	if largest != nil {
-		c.settle(largest, wire.Ack{}, wire.Errorf(wire.TooLarge, "the broker takes no message of %d bytes; shorten it or share it as a file", len(largest.frame)))
+		c.settle(largest, wire.Ack{}, wire.Errorf(wire.TooLarge, "the broker takes no message of %d bytes; shorten it, or send it in parts", len(largest.frame)))
 	}
 }
