@@ -290,7 +290,7 @@ func (m *mcpServer) answer(msg rpcMessage) rpcMessage {
 
 // notified takes a notification: of a channel, or of a list that has changed.
 func (m *mcpServer) notified(msg rpcMessage) {
-	m.s.ctl.tell(hostEvent{Event: "wire", Text: msg.Method})
+	m.s.ctl.tell(hostEvent{Event: "wire", Text: msg.Method + " " + string(msg.Params)})
 	if msg.Method == "notifications/tools/list_changed" {
 		m.s.beside.Go(func() { m.list(context.Background(), "tools/list") })
 	}

@@ -54,9 +54,9 @@ func fakeAnswer(m rpcMessage, is func(string) bool) rpcMessage {
 			return a
 		}
 	case "initialize":
-		a.Result = json.RawMessage(`{"protocolVersion": "2025-11-25", "instructions": "Be kind.", "capabilities": {"tools": {}}}`)
+		a.Result = json.RawMessage(`{"protocolVersion": "2025-11-25", "serverInfo": {"name": "s", "version": "1"}, "instructions": "Be kind.", "capabilities": {"tools": {}}}`)
 		if is("channel") {
-			a.Result = json.RawMessage(`{"protocolVersion": "2025-11-25", "capabilities": {"tools": {}, "experimental": {"claude/channel": {}}}}`)
+			a.Result = json.RawMessage(`{"protocolVersion": "2025-11-25", "serverInfo": {"name": "s", "version": "1"}, "capabilities": {"tools": {}, "experimental": {"claude/channel": {}}}}`)
 		}
 		return a
 	case "tools/list":
