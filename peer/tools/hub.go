@@ -45,6 +45,7 @@ type mesh struct {
 	slug   string
 	entry  peer.Mesh
 	client *peer.Client
+	seen   func(ids ...string) // tells the broker what was put before the model
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -122,7 +123,7 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &mesh{slug: entry.Slug, entry: entry, client: client, cancel: cancel}
+	m := &mesh{slug: entry.Slug, entry: entry, client: client, seen: client.MarkSeen, cancel: cancel}
 	m.done.Go(func() { h.receive(ctx, m) })
 	m.done.Go(func() { h.follow(ctx, m) })
 	m.done.Go(func() { h.greet(ctx, m) })

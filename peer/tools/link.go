@@ -209,14 +209,12 @@ func (l *link) call(ctx context.Context, id string, line []byte) {
 		return
 	}
 	l.tools.Go(func() {
-		defer func() {
-			cancel()
-			l.mu.Lock()
-			delete(l.calls, id)
-			l.mu.Unlock()
-		}()
+		defer cancel()
 		w := new(written)
 		answer := l.mcp.HandleMessage(context.WithValue(ctx, writtenKey{}, w), line)
+		l.mu.Lock()
+		delete(l.calls, id) // the host may use the id again once it has the answer
+		l.mu.Unlock()
 		if answer == nil || ctx.Err() != nil {
 			return // a cancelled call has no answer
 		}

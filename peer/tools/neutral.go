@@ -45,7 +45,7 @@ func neutralLine(text string, n int) string {
 		}
 		return r
 	}, neutral(text))
-	return wire.Shorten(strings.TrimSpace(text), n)
+	return wire.Shorten(strings.TrimSpace(neutral(text)), n) // joined lines may make a tag
 }
 
 // hidden reports whether r has no image and could hide or reorder what stands
@@ -99,6 +99,12 @@ func hasReserved(name string) bool {
 	return false
 }
 
+// drawnAlike are letters that look like the Latin ones of drawnAs.
+const (
+	drawnAlike = "аеорсухіјѕһԁԛԝьτνοαρκιυıᴄʜᴀɴᴇʟѵкмтнɡӏⅼ"
+	drawnAs    = "aeopcyxijshdqwbtvoapkiuichanelvkmthgll"
+)
+
 // plainLetter returns the small Latin letter that r is, or is drawn like.
 func plainLetter(r rune) rune {
 	switch {
@@ -110,11 +116,10 @@ func plainLetter(r rune) rune {
 		r = 'a' + (r-0x1d400)%26
 	}
 	r = unicode.ToLower(r)
-	const drawn, latin = "аеорсухіјѕһԁԛԝьτνοαρκιυınᴄʜᴀɴᴇʟѵкмтнɡӏⅼ", "aeopcyxijshdqwbtvoapkiuincHanelvkmtngll"
 	i := 0
-	for _, d := range drawn {
+	for _, d := range drawnAlike {
 		if d == r {
-			return unicode.ToLower(rune(latin[i]))
+			return rune(drawnAs[i])
 		}
 		i++
 	}

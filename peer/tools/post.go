@@ -239,7 +239,7 @@ func (p *post) shown(way string, ids []string) {
 	p.touch()
 	p.mu.Unlock()
 	for m, ids := range seen {
-		m.client.MarkSeen(ids...)
+		m.seen(ids...)
 	}
 }
 
@@ -256,5 +256,5 @@ func (p *post) answered(id string) {
 	p.worked[l.way] = time.Now()
 	p.touch()
 	p.mu.Unlock()
-	l.mesh.client.MarkSeen(id)
+	l.mesh.seen(id)
 }

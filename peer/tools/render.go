@@ -72,7 +72,8 @@ func inFull(mesh string, r *peer.Record, again bool) string {
 // inBrief is a message as its first line, and reports whether that is all of it.
 func inBrief(mesh string, r *peer.Record, again bool) (line string, whole bool) {
 	text := strings.TrimSpace(body(r))
-	first := neutralLine(text, firstLineLen)
+	first, _, _ := strings.Cut(text, "\n")
+	first = neutralLine(first, firstLineLen)
 	mark := ""
 	if again {
 		mark = " (may have been shown before)"
