@@ -83,6 +83,19 @@ func (u *hostUser) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// output runs a program to its end, which must be a good one.
+func (u *hostUser) output(name string, args ...string) string {
+	u.t.Helper()
+	var stderr strings.Builder
+	cmd := u.command(name, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		u.t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, stderr.String())
+	}
+	return string(out)
+}
+
 // A seat is where the test sits in a session of the fake host: it has the user
 // type and the model act, and records what a model would have been shown.
 type seat struct {
@@ -280,7 +293,7 @@ func (s *seat) story() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	for _, e := range s.events {
-		fmt.Fprintf(&b, "%+v\n", e)
+		fmt.Fprintf(&b, "%s %d %s %s%.400q\n", e.Event, e.Turn, e.Way, e.Err, e.Text)
 	}
 	return b.String()
 }

@@ -1,0 +1,115 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"claudemesh/peer"
+	"claudemesh/wire"
+)
+
+// A hostMesh is a broker with a member, alice, who writes to sessions of the
+// fake host.
+type hostMesh struct {
+	t      *testing.T
+	broker *process
+	alice  *peer.Client
+}
+
+func newHostMesh(t *testing.T) *hostMesh {
+	t.Helper()
+	m := &hostMesh{t: t, broker: startProcess(t)}
+	var err error
+	m.alice, err = peer.Open(t.Context(), peer.Options{Mesh: m.broker.join("alice"), DisplayName: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.alice.Close(context.Background()) })
+	return m
+}
+
+// user makes somebody who has joined the mesh and installed claudemesh.
+func (m *hostMesh) user(name string, install ...string) *hostUser {
+	m.t.Helper()
+	u := newHostUser(m.t, name)
+	u.output(module, "join", "--name", name, m.broker.ready.Home.Invite)
+	u.output(module, append([]string{"install"}, install...)...)
+	return u
+}
+
+// eventually looks until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for limit := time.After(patience); !holds(); {
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatalf("waited for %s in vain", what)
+		}
+	}
+}
+
+// address waits until a host session is in the mesh and returns its address.
+func (m *hostMesh) address(session string) (key string) {
+	m.t.Helper()
+	eventually(m.t, "session "+session+" in the mesh", func() bool {
+		list, err := peer.Call(m.t.Context(), m.alice, wire.ListPeers{})
+		if err != nil {
+			m.t.Log(err) // the broker may be on its way
+			return false
+		}
+		for _, p := range list.Peers {
+			if p.SessionID == session && p.Connection == "online" {
+				key = p.Pubkey
+			}
+		}
+		return key != ""
+	})
+	return key
+}
+
+// send has alice write, with a priority that interrupts, and returns the id.
+func (m *hostMesh) send(address, text string) (id string) {
+	m.t.Helper()
+	ack, err := m.alice.Send(m.t.Context(), peer.SendRequest{Target: address, Text: text, Priority: wire.Now})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return ack.MessageID
+}
+
+// deliver is send that waits until the session's process has the message.
+func (m *hostMesh) deliver(address, text string) (id string) {
+	m.t.Helper()
+	id = m.send(address, text)
+	m.awaitState(id, wire.StateDelivered)
+	return id
+}
+
+// state is how far a message to one recipient has come.
+func (m *hostMesh) state(id string) wire.DeliveryState {
+	m.t.Helper()
+	status, err := peer.Call(m.t.Context(), m.alice, wire.GetMessageStatus{MessageID: id})
+	if err != nil || len(status.Recipients) != 1 {
+		m.t.Fatalf("status of %s: %+v, %v", id, status, err)
+	}
+	return status.Recipients[0].State
+}
+
+func (m *hostMesh) awaitState(id string, want wire.DeliveryState) {
+	m.t.Helper()
+	eventually(m.t, "message "+id+" to be "+string(want), func() bool { return m.state(id) == want })
+}
+
+// seatOf starts a session of the user and returns it with its address.
+func (m *hostMesh) seatOf(u *hostUser, args ...string) (s *seat, address string) {
+	m.t.Helper()
+	id := newUUID()
+	s = u.start("claude", append([]string{"--session-id", id}, args...)...)
+	return s, m.address(id)
+}
