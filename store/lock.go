@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// lockedError says who holds a data directory. It is an ErrConflict.
+type lockedError struct{ dir, holder string }
+
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("%s is in use by %s: stop it, or use another directory", e.dir, e.holder)
+}
+
+func (e *lockedError) Unwrap() error { return ErrConflict }
+
 // errLocked is what lockFile returns when another process holds the lock.
 var errLocked = errors.New("locked")
 
@@ -31,19 +40,19 @@ type lockNote struct {
 // error wraps ErrConflict and says who and since when.
 func LockDir(dir string) (*DirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store: lock: %w", err)
+		return nil, fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
 	}
 	name := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("store: lock: %w", err)
+		return nil, fmt.Errorf("the data directory %s cannot be written to: %w", dir, err)
 	}
 	if err := lockFile(f); err != nil {
 		f.Close()
 		if errors.Is(err, errLocked) {
-			return nil, fmt.Errorf("store: %s is in use by %s: stop it, or use another directory: %w", dir, holderOf(name), ErrConflict)
+			return nil, &lockedError{dir, holderOf(name)}
 		}
-		return nil, fmt.Errorf("store: lock %s: %w", name, err)
+		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	l := &DirLock{file: f, note: lockNote{PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second)}}
 	if err := l.write(); err != nil {
@@ -62,14 +71,14 @@ func (l *DirLock) SetAddress(address string) error {
 func (l *DirLock) write() error {
 	b, err := json.Marshal(l.note)
 	if err != nil {
-		return fmt.Errorf("store: lock: %w", err)
+		return fmt.Errorf("write the lock file %s: %w", l.file.Name(), err)
 	}
 	b = append(b, '\n')
 	if err := l.file.Truncate(0); err != nil {
-		return fmt.Errorf("store: lock: %w", err)
+		return fmt.Errorf("write the lock file %s: %w", l.file.Name(), err)
 	}
 	if _, err := l.file.WriteAt(b, 0); err != nil {
-		return fmt.Errorf("store: lock: %w", err)
+		return fmt.Errorf("write the lock file %s: %w", l.file.Name(), err)
 	}
 	return nil
 }
@@ -78,7 +87,7 @@ func (l *DirLock) write() error {
 // processes lock two files of that name.
 func (l *DirLock) Unlock() error {
 	if err := l.file.Close(); err != nil {
-		return fmt.Errorf("store: unlock: %w", err)
+		return fmt.Errorf("unlock: %w", err)
 	}
 	return nil
 }

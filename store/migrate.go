@@ -8,9 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"modernc.org/sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -38,7 +41,7 @@ func known(fsys fs.FS) ([]migration, error) {
 	for i, name := range names {
 		digits, _, _ := strings.Cut(path.Base(name), "_")
 		if n, err := strconv.Atoi(digits); err != nil || n != i+1 {
-			return nil, fmt.Errorf("store: migration %s is not number %d", name, i+1)
+			return nil, fmt.Errorf("migration %s is not number %d", name, i+1)
 		}
 		text, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -67,11 +70,11 @@ func openFile(ctx context.Context, name string) (*conn, error) {
 	}
 	c, err := dial(dsn(name, writerPragmas))
 	if err != nil {
-		return nil, fmt.Errorf("store: open %s: %w", name, err)
+		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
 	if err := migrate(ctx, c, steps); err != nil {
 		c.close()
-		return nil, fmt.Errorf("store: bring %s up to date: %w", name, err)
+		return nil, fmt.Errorf("bring %s up to date: %w", name, err)
 	}
 	return c, nil
 }
@@ -84,7 +87,7 @@ func create(name string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
 	return f.Close()
 }
@@ -93,10 +96,10 @@ func create(name string) error {
 func check(name string, newest int) error {
 	info, err := os.Stat(name)
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("store: %s is not a regular file: %w", name, ErrCorrupt)
+		return unsound(name, errors.New("it is not a regular file"))
 	}
 	if info.Size() == 0 {
 		return nil
@@ -125,8 +128,8 @@ func check(name string, newest int) error {
 		return unsound(name, errors.New("a database of another program"))
 	}
 	if version > newest {
-		return fmt.Errorf("store: %s has format %d, this program knows up to %d: %w: update claudemesh, or restore the backup made before the newer version ran",
-			name, version, newest, ErrNewer)
+		return fmt.Errorf("%s was %w: it has format %d, and this program knows up to %d: update claudemesh, or restore the backup made before the newer version ran",
+			name, ErrNewer, version, newest)
 	}
 	if err := c.one("PRAGMA quick_check(1)", nil, &verdict); err != nil {
 		return unsound(name, err)
@@ -139,10 +142,26 @@ func check(name string, newest int) error {
 
 func unsound(name string, err error) error {
 	if errors.Is(err, ErrUnavailable) {
-		return fmt.Errorf("store: open %s: %w", name, err)
+		return fmt.Errorf("open %s: %w", name, err)
 	}
-	return fmt.Errorf("store: %s: %w (%w): it was left as it is; move it away and put a backup in its place", name, ErrCorrupt, err)
+	return &unsoundError{name, err}
 }
+
+// unsoundError is an ErrCorrupt about one file, which was left as it is.
+type unsoundError struct {
+	name  string
+	cause error
+}
+
+func (e *unsoundError) Error() string {
+	cause := e.cause.Error()
+	if said, ok := errors.AsType[*sqlite.Error](e.cause); ok {
+		cause = said.Error()
+	}
+	return fmt.Sprintf("%s is damaged, or is not the file of a mesh (%s). It was left as it is: restore it from a backup, or move the directory %s away", e.name, cause, filepath.Dir(e.name))
+}
+
+func (e *unsoundError) Unwrap() []error { return []error{ErrCorrupt, e.cause} }
 
 // migrate runs the steps that the file has not seen, each in a transaction.
 func migrate(ctx context.Context, c *conn, steps []migration) error {

@@ -108,6 +108,9 @@ func TestAFileThatIsNoMeshIsRefusedAndLeftAlone(t *testing.T) {
 					t.Errorf("%q does not say %q", err, s)
 				}
 			}
+			if strings.Contains(err.Error(), "store:") || strings.Contains(err.Error(), "PRAGMA") {
+				t.Errorf("%q has words that are for programs", err)
+			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file was changed")
 			}
