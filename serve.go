@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"claudemesh/broker"
 	"claudemesh/peer/cli"
@@ -41,11 +45,7 @@ line; the command line wins over the environment, and that over the file.`,
 			fs.BoolVar(&verbose, "verbose", false, "log what is of use to whoever looks for a fault")
 		},
 		Run: func(ctx context.Context, env *cli.Env, _ []string) error {
-			level := slog.LevelInfo
-			if verbose {
-				level = slog.LevelDebug
-			}
-			cfg.Log = slog.New(slog.NewJSONHandler(env.Stderr, &slog.HandlerOptions{Level: level}))
+			cfg.Log = slog.New(logHandler(env, verbose))
 			build := cli.ThisBuild()
 			cfg.Version, cfg.GitSHA = build.Version, build.Revision
 			return serve(ctx, env, cfg)
@@ -58,13 +58,16 @@ func serve(ctx context.Context, env *cli.Env, cfg broker.Config) (err error) {
 	if cfg.Data, err = dataDir(cfg.Data); err != nil {
 		return err
 	}
+	if err := errors.Join(checkListen(cfg.Listen), cfg.Check()); err != nil {
+		return cli.Usagef("%v", err)
+	}
 	srv, err := broker.Open(ctx, cfg)
 	if err != nil {
-		return err
+		return openHint(err)
 	}
 	ln, err := srv.Listen(ctx)
 	if err != nil {
-		return errors.Join(cli.WithHint(err, "another program has this address, or you may not use it: try --listen 127.0.0.1:0"), srv.Close())
+		return errors.Join(listenHint(err), srv.Close())
 	}
 	welcomed := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
@@ -80,6 +83,60 @@ func serve(ctx context.Context, env *cli.Env, cfg broker.Config) (err error) {
 	stop()
 	return errors.Join(<-welcomed, err)
 }
+
+// logHandler returns how the broker logs: for a person what is wrong, for
+// programs all as JSON, and more of it with verbose.
+func logHandler(env *cli.Env, verbose bool) slog.Handler {
+	level, terminal := slog.LevelInfo, env.IsTerminal(env.Stderr)
+	switch {
+	case verbose:
+		level = slog.LevelDebug
+	case terminal:
+		level = slog.LevelWarn
+	}
+	if terminal {
+		return slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})
+	}
+	return slog.NewJSONHandler(env.Stderr, &slog.HandlerOptions{Level: level})
+}
+
+// checkListen says what is wrong with the form of an address.
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("--listen must be host:port, such as 127.0.0.1:7900, not %q", address)
+	}
+	return nil
+}
+
+// listenHint says what to do about an address that cannot be had.
+func listenHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EACCES):
+		return cli.WithHint(err, "another program has this address, or you may not use it: try --listen 127.0.0.1:0")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return cli.WithHint(err, "this machine does not have that address: --listen 0.0.0.0:7900 takes all that it has")
+	}
+	return err
+}
+
+// openHint says in plain words what keeps a broker from its data.
+func openHint(err error) error {
+	err = plain{err}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return cli.WithHint(err, "choose another directory with --data")
+	}
+	return err
+}
+
+// plain is an error without the names of packages in its text.
+type plain struct{ err error }
+
+func (p plain) Error() string { return strings.ReplaceAll(p.err.Error(), "store: ", "") }
+func (p plain) Unwrap() error { return p.err }
 
 // welcome sets the broker up on its first start, and says how to go on.
 func welcome(ctx context.Context, env *cli.Env, srv *broker.Server, ln net.Listener, data string) error {
