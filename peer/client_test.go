@@ -2,6 +2,7 @@ package peer
 
 import (
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -368,6 +369,23 @@ func TestBackOffNeverExceedsItsTable(t *testing.T) {
 		}
 		if d := resendDelay(n, 0); d <= 0 || d > 8*time.Second {
 			t.Errorf("try %d is resent after %v", n, d)
+		}
+	}
+}
+
+func TestAnEndForGoodIsNotShownAsALostConnection(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want State
+	}{
+		"revoked":     {websocket.CloseError{Code: wire.CloseRevoked}, StateClosed},
+		"superseded":  {websocket.CloseError{Code: wire.CloseSuperseded}, StateClosed},
+		"shutting":    {websocket.CloseError{Code: wire.CloseShutdown}, StateReconnecting},
+		"the network": {io.EOF, StateReconnecting},
+	} {
+		c := &Client{status: Status{State: StateOpen}}
+		if c.lost(tt.err); c.State() != tt.want {
+			t.Errorf("%s: %s, want %s", name, c.State(), tt.want)
 		}
 	}
 }
