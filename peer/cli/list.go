@@ -59,7 +59,14 @@ func listTable(env *Env, c *peer.Config) {
 	out := env.Out()
 	table := out.Table("SLUG", "NAME", "MESH ID", "MEMBER ID", "KEY", "JOINED", "BROKER")
 	for _, m := range c.Meshes {
-		table.Row(Styled{Bold, m.Slug}, m.Name, m.MeshID, m.MemberID, m.Pubkey[:min(16, len(m.Pubkey))], m.JoinedAt, m.BrokerURL)
+		name, key := m.Name, m.Pubkey[:min(16, len(m.Pubkey))]
+		if out.Terminal() {
+			key = shortKey(m.Pubkey)
+			if name == m.Slug {
+				name = ""
+			}
+		}
+		table.Row(Styled{Bold, m.Slug}, name, out.id(m.MeshID), out.id(m.MemberID), key, m.JoinedAt, m.BrokerURL)
 	}
 	table.Flush()
 	if len(c.Meshes) == 0 {

@@ -125,6 +125,14 @@ func (p *Printer) raw(s string) {
 	}
 }
 
+// id writes an id: on a terminal as much of it as commands need, elsewhere all.
+func (p *Printer) id(id string) string {
+	if p.terminal {
+		return shortID(id)
+	}
+	return id
+}
+
 func (p *Printer) style(s Style, text string) string {
 	if !p.colour || s == Plain || text == "" {
 		return text

@@ -2,13 +2,15 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
 
 // Table collects rows and prints them when flushed: on a terminal in aligned
-// columns under the header, the last column cut to fit; elsewhere one line per
-// row with a tab between cells, no header, and nothing cut.
+// columns under the header, the last column cut to fit and columns that are
+// empty left out; elsewhere one line per row with a tab between cells, no header,
+// and nothing cut or left out.
 type Table struct {
 	p      *Printer
 	header []string
@@ -50,11 +52,25 @@ func (t *Table) Flush() {
 	for i, h := range t.header {
 		head[i] = Styled{Dim, h}
 	}
-	rows := append([][]Styled{head}, t.rows...)
+	rows := withoutEmpty(append([][]Styled{head}, t.rows...))
 	widths := columnWidths(rows)
 	for _, row := range rows {
 		t.p.raw(t.line(row, widths))
 	}
+}
+
+// withoutEmpty leaves out the columns that have nothing but their heading.
+func withoutEmpty(rows [][]Styled) [][]Styled {
+	out := make([][]Styled, len(rows))
+	for i := range rows[0] {
+		if !slices.ContainsFunc(rows[1:], func(row []Styled) bool { return row[i].Text != "" }) {
+			continue
+		}
+		for r := range rows {
+			out[r] = append(out[r], rows[r][i])
+		}
+	}
+	return out
 }
 
 func columnWidths(rows [][]Styled) []int {
