@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +23,9 @@ type joinedJSON struct {
 	Pubkey      string `json:"pubkey"`
 	BrokerURL   string `json:"brokerUrl"`
 	ConfigPath  string `json:"configPath"`
+	// AlreadyMember is true if this user was a member before: the name stays,
+	// and no use of the invite is taken.
+	AlreadyMember bool `json:"alreadyMember,omitempty"`
 }
 
 func joinCommand() Command {
@@ -32,7 +36,8 @@ func joinCommand() Command {
 		Args:  "<link>",
 		Short: "Join a mesh with an invite",
 		Long: `Makes a key for you, enrolls it with the broker that the invite names, and keeps
-it in the configuration. To join a mesh again keeps the key you have.`,
+it in the configuration. To join a mesh again keeps the key and the name you
+have; ` + "`claudemesh members rename`" + ` changes the name.`,
 		Examples: []string{
 			"claudemesh join ic://join/eyJ2IjoxLCJtZXNoX2lkIjoi...",
 			"claudemesh join --name bob ic://join/eyJ2IjoxLCJtZXNoX2lkIjoi...",
@@ -43,16 +48,16 @@ it in the configuration. To join a mesh again keeps the key you have.`,
 			fs.StringVar(&name, "name", "", "be known as `name` in the mesh; your user name if not given")
 		},
 		Run: func(ctx context.Context, env *Env, args []string) error {
-			if name == "" {
-				name = userName(env)
-			}
 			ctx, cancel := context.WithTimeout(ctx, joinTime)
 			defer cancel()
 			done := env.Progress("joining")
-			m, err := joinAndSave(ctx, env, args[0], name)
+			m, err := joinAndSave(ctx, env, args[0], cmp.Or(name, userName(env)))
 			done()
 			if err != nil {
 				return joinHint(err)
+			}
+			if m.already && name != "" && name != m.name {
+				env.Err().Printf("--name %s was not used: you are %s there. `claudemesh members rename %q --mesh %s` changes that.\n", name, m.name, name, m.Slug)
 			}
 			return printJoined(env, m)
 		},
@@ -66,9 +71,13 @@ func printJoined(env *Env, m *membership) error {
 	}
 	out := env.Out()
 	if env.JSON {
-		return out.JSON(joinedJSON{m.Slug, m.MeshID, m.MemberID, m.name, m.Pubkey, m.BrokerURL, c.Path()})
+		return out.JSON(joinedJSON{m.Slug, m.MeshID, m.MemberID, m.name, m.Pubkey, m.BrokerURL, c.Path(), m.already})
 	}
-	out.Printf("Joined %s as %s.\n", Styled{Bold, m.Slug}, Styled{Bold, m.name})
+	if m.already {
+		out.Printf("You are a member of %s already, as %s.\n", Styled{Bold, m.Slug}, Styled{Bold, m.name})
+	} else {
+		out.Printf("Joined %s as %s.\n", Styled{Bold, m.Slug}, Styled{Bold, m.name})
+	}
 	if m.Slug != m.asked {
 		out.Printf("Here it is called %s, because you have joined another mesh called %s.\n", m.Slug, m.asked)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"strings"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
@@ -14,7 +15,7 @@ func membersCommand() Command {
 	return Command{
 		Name: "members", Theme: Meshes, Short: list.Short, Long: list.Long, Examples: []string{"claudemesh members", "claudemesh members --json"},
 		Mesh: true, JSON: true, Output: list.Output, Run: list.Run,
-		Sub: []Command{list, membersRevokeCommand()},
+		Sub: []Command{list, membersRenameCommand(), membersRevokeCommand()},
 	}
 }
 
@@ -60,7 +61,7 @@ func printMembers(env *Env, m *peer.Mesh, members []wire.Member) {
 		if one.RoleTag != nil {
 			tag = *one.RoleTag
 		}
-		table.Row(Styled{Bold, name}, onlineText(&one), string(one.Permission), shortKey(one.Pubkey), formatGroups(one.Groups), tag, one.MessageMode, one.JoinedAt, one.ID)
+		table.Row(Styled{Bold, name}, onlineText(&one), string(one.Permission), shortKey(one.Pubkey), formatGroups(one.Groups), tag, one.MessageMode, one.JoinedAt, env.Out().id(one.ID))
 	}
 	table.Flush()
 }
@@ -73,6 +74,39 @@ func onlineText(m *wire.Member) Styled {
 		return Styled{Green, "yes"}
 	}
 	return Styled{Dim, "no"}
+}
+
+func membersRenameCommand() Command {
+	return Command{
+		Name:  "rename",
+		Args:  "<name>",
+		Short: "Change the name by which a mesh knows you",
+		Long: `Sessions that have a name of their own, by --name, CLAUDEMESH_DISPLAY_NAME or the
+configuration, keep it. An admin can end the right of members to rename themselves.`,
+		Examples: []string{"claudemesh members rename bob", `claudemesh members rename "Bob at work" --mesh work`},
+		Mesh:     true,
+		JSON:     true,
+		Output:   wire.Member{},
+		Run: func(ctx context.Context, env *Env, args []string) error {
+			name := strings.TrimSpace(args[0])
+			if name == "" {
+				return Usagef("the name is empty")
+			}
+			api, m, err := env.adminAPI()
+			if err != nil {
+				return err
+			}
+			res, err := api.PatchMember(ctx, m.MeshID, m.MemberID, wire.MemberPatch{DisplayName: &name})
+			if err != nil {
+				return explainMesh(err, m)
+			}
+			if env.JSON {
+				return env.Out().JSON(res.Member)
+			}
+			env.Out().Printf("You are %s in %s now.\n", Styled{Bold, name}, m.Slug)
+			return nil
+		},
+	}
 }
 
 func membersRevokeCommand() Command {

@@ -61,8 +61,9 @@ func FirstStart(ctx context.Context, env *Env, brokerURL, adminToken string) (*H
 // membership is a mesh of the configuration.
 type membership struct {
 	peer.Mesh
-	name  string // of the member in the mesh
-	asked string // slug in the invite, which may be taken here
+	name    string // of the member in the mesh
+	asked   string // slug in the invite, which may be taken here
+	already bool   // it was a member before
 }
 
 // joinOwn makes the owner of a mesh its member, an admin.
@@ -159,7 +160,7 @@ func joinAndSave(ctx context.Context, env *Env, link, name string) (*membership,
 	if err != nil {
 		return nil, err
 	}
-	m := &membership{name: joined.DisplayName, asked: joined.Mesh.Slug}
+	m := &membership{name: joined.DisplayName, asked: joined.Mesh.Slug, already: joined.AlreadyMember}
 	err = peer.UpdateConfig(ctx, env.ConfigDir, func(c *peer.Config) error {
 		entry, kept := c.AddMesh(joined.Mesh)
 		if kept && entry.Pubkey != joined.Mesh.Pubkey {
