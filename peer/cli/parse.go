@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -98,7 +99,7 @@ func (inv *invocation) bind(env *Env, fs *flag.FlagSet, args []string) error {
 	}
 	if err := cmd.Parse(args); err != nil {
 		// ff tells at which step of its own it failed; the cause says the rest.
-		return usage(innermost(err))
+		return usage(withDashes(innermost(err)))
 	}
 	inv.run = cmd.Run
 	return nil
@@ -208,6 +209,19 @@ func dashes(name string) string {
 		return "-" + name
 	}
 	return "--" + name
+}
+
+// flagInError finds the name of the flag in an error of package flag, behind
+// the value, which is quoted.
+var flagInError = regexp.MustCompile(`^(invalid (?:boolean )?value "(?:[^"\\]|\\.)*" for )(?:flag )?-([^:]*)`)
+
+// withDashes writes the name of the flag in an error of package flag as help does.
+func withDashes(err error) error {
+	m := flagInError.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	return errors.New(m[1] + dashes(m[2]) + strings.TrimPrefix(err.Error(), m[0]))
 }
 
 func unknownFlag(fs *flag.FlagSet, name string) error {
