@@ -58,8 +58,17 @@ func (e *Env) Out() *Printer { return e.out }
 // Err returns the printer of standard error: notes and warnings.
 func (e *Env) Err() *Printer { return e.errOut }
 
-// Config reads the user's configuration.
-func (e *Env) Config() (*peer.Config, error) { return peer.LoadConfig(e.ConfigDir) }
+// Config reads the user's configuration, and fails if it cannot be used as it is.
+func (e *Env) Config() (*peer.Config, error) {
+	c, err := peer.LoadConfig(e.ConfigDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Fault(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
 
 // ChosenMesh reads the configuration and returns the mesh that --mesh names,
 // or the only one. The error names the joined slugs.

@@ -70,6 +70,7 @@ func (f *inboxFlags) read(ctx context.Context, env *Env, c *peer.Client) (err er
 	}
 	defer func() { err = errors.Join(err, m.settle(ctx)) }()
 	if f.follow {
+		announceFollow(env, c.Mesh().Slug)
 		return m.follow(ctx, c)
 	}
 	if err := m.drain(ctx, f.peek); err != nil {
@@ -84,6 +85,13 @@ func (f *inboxFlags) read(ctx context.Context, env *Env, c *peer.Client) (err er
 		env.Err().Printf("No mail in %s.\n", c.Mesh().Slug)
 	}
 	return nil
+}
+
+// announceFollow tells a person that silence is no fault.
+func announceFollow(env *Env, slug string) {
+	if env.Err().Terminal() {
+		env.Err().Printf("Waiting for mail in %s… Ctrl-C ends.\n", slug)
+	}
 }
 
 // drain shows what waits, until the broker says that this was all.

@@ -66,6 +66,4 @@ func printInfo(env *Env, i *infoJSON) {
 	if len(i.Groups) > 0 {
 		line("all", "%s", strings.Join(i.Groups, " "))
 	}
-	line("shared", "%s, %s, %s", many(i.StateCount, "state key"), many(i.FileCount, "file"), many(i.MemoryCount, "note"))
-	line("tasks", "%d open, %d claimed, %d done", i.Tasks.Open, i.Tasks.Claimed, i.Tasks.Done)
 }

@@ -62,7 +62,7 @@ these settings.`,
 		Flags: func(fs *flag.FlagSet) {
 			fs.IntVar(&f.uses, "uses", 1, "let `n` join with it")
 			fs.Var(&f.expires, "expires", "let it end after this `time`, such as 12h or 30d")
-			choiceVar(fs, &f.role, "role", string(wire.Ordinary), "make who joins a `member` or an admin, who may invite and revoke others", roles...)
+			choiceVar(fs, &f.role, "role", string(wire.Ordinary), "make who joins a `member` or an admin, who may change and revoke other members", roles...)
 			fs.StringVar(&f.preset.DisplayName, "as-name", "", "call who joins `name`")
 			fs.StringVar(&f.preset.RoleTag, "role-tag", "", "label who joins with `text`")
 			fs.Var(&f.groups, "group", "put who joins into `group[:role]`; may be repeated")

@@ -39,7 +39,7 @@ back takes a new invite. It asks first; without a terminal give --yes.`,
 		Complete: map[string]Completer{"slug": Slugs},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			if len(args) == 1 {
-				if env.Mesh != "" && env.Mesh != args[0] {
+				if env.Mesh != "" && env.Mesh != args[0] && env.Mesh != env.Getenv(envName("mesh")) {
 					return Usagef("--mesh %s and %s are two meshes", env.Mesh, args[0])
 				}
 				env.Mesh = args[0]
@@ -92,7 +92,7 @@ func printLeft(env *Env, l leftJSON) error {
 	case env.JSON:
 		return out.JSON(l)
 	case l.Local:
-		out.Printf("Removed %s from this machine. The broker still counts you as a member.\n", Styled{Bold, l.Slug})
+		out.Printf("Removed %s from this machine. The broker may still count you as a member.\n", Styled{Bold, l.Slug})
 	default:
 		out.Printf("Left %s.\n", Styled{Bold, l.Slug})
 	}

@@ -121,12 +121,12 @@ func readText(env *Env, text string) (string, error) {
 		case err != nil:
 			return "", fmt.Errorf("read the message: %w", err)
 		case len(data) > maxMessage:
-			return "", fmt.Errorf("standard input has more than %d bytes: share it as a file", maxMessage)
+			return "", fmt.Errorf("standard input has more than the %d bytes that a message may have: send it in parts", maxMessage)
 		}
 		text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	}
 	if !utf8.ValidString(text) {
-		return "", errors.New("the message is not UTF-8 text: share it as a file")
+		return "", errors.New("the message is not UTF-8 text: encode it, with base64 for instance")
 	}
 	return text, nil
 }

@@ -120,14 +120,18 @@ func (s *sentJSON) describeMany() string {
 	}
 	var parts []string
 	for _, p := range []struct {
-		n    int
-		text string
+		n         int
+		one, more string
 	}{
-		{c.Sent, "sent to %d"}, {c.Held, "held for %d who are busy"}, {c.Queued, "queued for %d who are offline"},
-		{c.Full, "not for %d whose mailboxes are full"},
+		{c.Sent, "sent to 1", "sent to %d"}, {c.Held, "held for 1 who is busy", "held for %d who are busy"},
+		{c.Queued, "queued for 1 who is offline", "queued for %d who are offline"},
+		{c.Full, "not for 1 whose mailbox is full", "not for %d whose mailboxes are full"},
 	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf(p.text, p.n))
+		switch {
+		case p.n == 1:
+			parts = append(parts, p.one)
+		case p.n > 1:
+			parts = append(parts, fmt.Sprintf(p.more, p.n))
 		}
 	}
 	return s.To + ": " + strings.Join(parts, ", ")

@@ -26,7 +26,8 @@ func TestEveryOutcomeOfASendHasPlainWords(t *testing.T) {
 		{toBob, ack(wire.Held, 0, 1, 0, 0), true, "✓ held: Bob is busy and gets it when idle, id m1"},
 		{toBob, ack(wire.Queued, 0, 0, 1, 0), true, "✓ queued: Bob is offline and gets it on its return, id m1"},
 		{toTeam, ack(wire.ToNobody, 0, 0, 0, 0), false, "✗ nobody is in @team now"},
-		{toTeam, ack(wire.Sent, 2, 1, 3, 1), true, "✓ @team: sent to 2, held for 1 who are busy, queued for 3 who are offline, not for 1 whose mailboxes are full"},
+		{toTeam, ack(wire.Sent, 2, 1, 3, 1), true, "✓ @team: sent to 2, held for 1 who is busy, queued for 3 who are offline, not for 1 whose mailbox is full"},
+		{toTeam, ack(wire.Queued, 0, 2, 1, 0), true, "✓ @team: held for 2 who are busy, queued for 1 who is offline"},
 		{toTeam, ack(wire.Queued, 0, 0, 0, 2), false, "✗ @team: not for 2 whose mailboxes are full"},
 		{toBob, wire.Ack{MessageID: "m1", Outcome: wire.Sent, Duplicate: true}, true, "✓ accepted before under this --id: sent to Bob"},
 	} {
