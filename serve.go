@@ -30,7 +30,10 @@ func serveCommand() cli.Command {
 The first start makes the mesh "home", makes you its first member and prints
 a link with which others join. Every flag may also be given in the environment
 as CLAUDEMESH_<FLAG> or in the file that --config names, one "flag value" on a
-line; the command line wins over the environment, and that over the file.`,
+line; the command line wins over the environment, and that over the file.
+
+At a terminal only what is wrong is logged, as text; elsewhere the log is JSON,
+a line for each event.`,
 		Examples: []string{
 			"claudemesh serve",
 			"claudemesh serve --listen 0.0.0.0:7900 --public-url https://mesh.example.com",
