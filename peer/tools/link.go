@@ -27,6 +27,7 @@ const (
 type link struct {
 	mcp         *server.MCPServer
 	log         *slog.Logger
+	answered    chan struct{} // closed when the first message of the host was dealt with
 	initialized chan struct{} // closed when the host says so
 	tools       sync.WaitGroup
 
@@ -39,7 +40,7 @@ type link struct {
 }
 
 func newLink(m *server.MCPServer, out io.Writer, log *slog.Logger) *link {
-	return &link{mcp: m, out: out, log: log, initialized: make(chan struct{}), calls: make(map[string]context.CancelFunc)}
+	return &link{mcp: m, out: out, log: log, answered: make(chan struct{}), initialized: make(chan struct{}), calls: make(map[string]context.CancelFunc)}
 }
 
 // serve answers the host until in ends, which is nil, or ctx does. The calls
@@ -77,10 +78,13 @@ func (l *link) waitForCalls() {
 
 func (l *link) read(ctx context.Context, in io.Reader) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
+	first := sync.OnceFunc(func() { close(l.answered) })
+	defer first()
 	for ctx.Err() == nil {
 		line, err := readLine(lines)
 		if len(line) > 0 {
 			l.handle(ctx, line)
+			first()
 		}
 		switch {
 		case errors.Is(err, errLongLine):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -16,6 +17,9 @@ import (
 // Name is what the server is called: the host's name for its channel must be
 // the same.
 const Name = "claudemesh"
+
+// headStart is how long the connections wait for a host that says nothing.
+const headStart = 100 * time.Millisecond
 
 // Options are what a server is started with.
 type Options struct {
@@ -56,7 +60,15 @@ func Serve(ctx context.Context, o Options) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	var behind sync.WaitGroup
-	behind.Go(func() { run(ctx, h) })
+	behind.Go(func() {
+		// The host waits for its first answer, and for nothing that comes later.
+		select {
+		case <-l.answered:
+		case <-time.After(headStart):
+		case <-ctx.Done():
+		}
+		run(ctx, h)
+	})
 	err = l.serve(ctx, o.Stdin)
 	cancel()
 	behind.Wait()
