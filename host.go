@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 
 // hostCommands are those that touch the host program.
 func hostCommands() []cli.Command {
-	return []cli.Command{installCommand(), uninstallCommand()}
+	return []cli.Command{installCommand(), uninstallCommand(), hookCommand(), waitCommand()}
 }
 
 func installCommand() cli.Command {
@@ -150,6 +151,70 @@ stay.`,
 				return env.Out().JSON(un)
 			}
 			printFiles(env, un)
+			return nil
+		},
+	}
+}
+
+// hookCommand is what the host runs at each step of a session. Whatever
+// happens, the host hears nothing but mail, and the exit code is 0: others mean
+// something to it.
+func hookCommand() cli.Command {
+	return cli.Command{
+		Name:     "hook",
+		Theme:    cli.Host,
+		Args:     "[event...]",
+		Hidden:   true,
+		Short:    "Tell the mesh what a session does, and add its mail to the turn",
+		NoJSON:   "it answers the host",
+		Examples: []string{"claudemesh hook Stop"},
+		Run: func(ctx context.Context, env *cli.Env, args []string) error {
+			run := launch.HookRun{Getenv: env.Getenv, ConfigDir: env.ConfigDir, Stdout: env.Stdout}
+			if !env.IsTerminal(env.Stdin) {
+				run.Stdin = env.Stdin
+			}
+			if len(args) > 0 {
+				run.Event = args[0]
+			}
+			if err := launch.Hook(ctx, run); err != nil && env.Getenv("CLAUDEMESH_HOOK_DEBUG") == "1" {
+				env.Err().Printf("claudemesh hook: %v\n", err)
+			}
+			return nil
+		},
+	}
+}
+
+// wokeCode is the exit code by which a hook that runs beside a session starts
+// a turn.
+const wokeCode = cli.ExitCode(2)
+
+// waitCommand is what the host runs beside a session: it starts a turn when
+// mail comes, and for no other reason.
+func waitCommand() cli.Command {
+	var asHook bool
+	return cli.Command{
+		Name:     "wait",
+		Theme:    cli.Host,
+		Hidden:   true,
+		Short:    "Wait for mail of a session and start a turn with it",
+		NoJSON:   "it answers the host",
+		Examples: []string{"claudemesh wait --hook"},
+		Flags:    func(fs *flag.FlagSet) { fs.BoolVar(&asHook, "hook", false, "run as a hook of Claude Code") },
+		Run: func(ctx context.Context, env *cli.Env, _ []string) error {
+			if !asHook {
+				return cli.WithHint(errors.New("wait is for a hook of Claude Code"), "to wait for mail use `claudemesh inbox --wait` or `claudemesh watch`")
+			}
+			run := launch.WaitRun{Getenv: env.Getenv, Stderr: env.Stderr}
+			if !env.IsTerminal(env.Stdin) {
+				run.Stdin = env.Stdin
+			}
+			woke, err := launch.Wait(ctx, run)
+			if err != nil && env.Getenv("CLAUDEMESH_HOOK_DEBUG") == "1" {
+				env.Err().Printf("claudemesh wait: %v\n", err)
+			}
+			if woke {
+				return wokeCode
+			}
 			return nil
 		},
 	}

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,16 +96,4 @@ func quote(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// ErrNoHost says that there is no claude on PATH.
-var ErrNoHost = errors.New("there is no `claude` on PATH")
-
-// claude returns the path of the host program.
-func claude() (string, error) {
-	path, err := exec.LookPath("claude")
-	if err != nil {
-		return "", ErrNoHost
-	}
-	return filepath.Abs(path)
 }

@@ -56,7 +56,7 @@ func (h *Host) serverEntry(native bool) server {
 
 // nativeVariable tells the MCP server that it may write to the host's own
 // messaging socket.
-const nativeVariable = "CLAUDEMESH_NATIVE_MESSAGING"
+const nativeVariable = "CLAUDEMESH_NATIVE"
 
 // globalWishes are for ~/.claude.json.
 func (h *Host) globalWishes(native bool) []wish {

@@ -1,0 +1,230 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"claudemesh/peer"
+	"claudemesh/wire"
+)
+
+const (
+	hookTime   = 1500 * time.Millisecond // for all that a hook does
+	stdinTime  = 500 * time.Millisecond
+	reportTime = time.Second
+	maxStdin   = 256 << 10
+	// maxContext bounds what a hook adds: of more the host shows a part only.
+	maxContext = 8000
+	// stopLinger is how long Stop waits for mail that the broker held back
+	// until the session was idle.
+	stopLinger = 100 * time.Millisecond
+)
+
+// HookRun is a run of `claudemesh hook`.
+type HookRun struct {
+	Event     string // of the host, or a status: idle, working, dnd
+	Getenv    func(string) string
+	ConfigDir string
+	Stdin     io.Reader // what the host tells; nil for nothing
+	Stdout    io.Writer
+}
+
+// hookInput is what the host tells a hook.
+type hookInput struct {
+	SessionID      string `json:"session_id"`
+	Cwd            string `json:"cwd"`
+	StopHookActive bool   `json:"stop_hook_active"`
+}
+
+// Hook reports what the session is doing and adds mail that its model has not
+// seen to the turn. It takes 1.5 s at most. The error is for whoever looks for
+// a fault; a hook tells the host nothing of it.
+func Hook(ctx context.Context, r HookRun) error {
+	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	defer cancel()
+	done := make(chan error, 1)
+	// What hangs in the system in spite of ctx must not hold up the host: it
+	// ends with the process.
+	go func() { done <- r.run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *HookRun) run(ctx context.Context) error {
+	status, known := statusOf(r.Event)
+	if !known {
+		return fmt.Errorf("unknown event %q", r.Event)
+	}
+	in, err := readInput(ctx, r.Stdin)
+	if err != nil {
+		return err
+	}
+	session, err := r.session(in)
+	if err != nil {
+		return r.post(ctx, status, in)
+	}
+	if status != "" {
+		// Mail does not depend on it.
+		err = session.Report(ctx, peer.StatusReport{Status: status, Source: wire.SourceHook})
+	}
+	return errors.Join(err, r.mail(ctx, session, in))
+}
+
+// statusOf says what a session is doing after an event, nothing for one that
+// does not tell.
+func statusOf(event string) (status wire.Status, known bool) {
+	switch event {
+	case sessionStart, sessionEnd:
+		return "", true
+	case userPromptSubmit, postToolUse:
+		return wire.Working, true
+	case stop:
+		return wire.Idle, true
+	}
+	status = wire.Status(event)
+	return status, status.Valid()
+}
+
+// readInput reads what the host tells, for 0.5 s at most. Nothing, and what is
+// no JSON, tells nothing.
+func readInput(ctx context.Context, stdin io.Reader) (in hookInput, err error) {
+	if stdin == nil {
+		return in, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stdinTime)
+	defer cancel()
+	data := make(chan []byte, 1)
+	go func() { // ends with the process if nobody closes the pipe
+		p, err := io.ReadAll(io.LimitReader(stdin, maxStdin))
+		if err != nil {
+			p = nil
+		}
+		data <- p
+	}()
+	select {
+	case p := <-data:
+		if json.Unmarshal(p, &in) != nil {
+			return hookInput{}, nil
+		}
+		return in, nil
+	case <-ctx.Done():
+		return in, nil
+	}
+}
+
+// session finds the process that holds the session's mail.
+func (r *HookRun) session(in hookInput) (*peer.SessionClient, error) {
+	c, err := peer.DialHost(r.Getenv)
+	if err != nil && in.SessionID != "" {
+		return peer.DialSession(in.SessionID)
+	}
+	return c, err
+}
+
+// post reports the status to the broker of each mesh, in place of the process
+// that is not there.
+func (r *HookRun) post(ctx context.Context, status wire.Status, in hookInput) error {
+	if status == "" {
+		return nil
+	}
+	c, err := peer.LoadConfig(r.ConfigDir)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	h := wire.HookStatus{Cwd: in.Cwd, Status: status, SessionID: peer.HostSessionID(r.Getenv)}
+	if h.SessionID == "" {
+		h.SessionID = in.SessionID
+	}
+	if h.Cwd == "" {
+		h.Cwd = r.Getenv("CLAUDE_PROJECT_DIR")
+	}
+	h.PID, _ = strconv.Atoi(r.Getenv("CLAUDE_PID")) // 0 says nothing
+	faults := make([]error, len(c.Meshes))
+	var wg sync.WaitGroup
+	for i := range c.Meshes {
+		wg.Go(func() { faults[i] = postStatus(ctx, &c.Meshes[i], h) })
+	}
+	wg.Wait()
+	return errors.Join(faults...)
+}
+
+func postStatus(ctx context.Context, m *peer.Mesh, h wire.HookStatus) error {
+	api, err := m.API()
+	if err != nil {
+		return err
+	}
+	h.MeshID = m.MeshID
+	_, err = api.HookStatus(ctx, h)
+	return err
+}
+
+// mail adds unseen mail to the turn, and goes on with a turn that would end.
+func (r *HookRun) mail(ctx context.Context, session *peer.SessionClient, in hookInput) error {
+	req := peer.MailRequest{Way: peer.WayHook, Event: r.Event, MaxBytes: maxContext, Confirm: true}
+	switch r.Event {
+	case sessionStart, postToolUse:
+	case userPromptSubmit:
+		forgetStops(r.Getenv)
+	case stop:
+		if !mayContinue(r.Getenv, in.StopHookActive) {
+			return nil
+		}
+		req.Way, req.WaitMillis = peer.WayStop, int(stopLinger.Milliseconds())
+	default:
+		return nil
+	}
+	a, err := session.Mail(ctx, req)
+	if err != nil || a.Text == "" {
+		return err
+	}
+	if err := r.print(a.Text); err != nil {
+		return err
+	}
+	err = session.Shown(ctx, shown(req.Way, a))
+	if r.Event == stop {
+		countStop(r.Getenv)
+		// The turn goes on.
+		err = errors.Join(err, session.Report(ctx, peer.StatusReport{Status: wire.Working, Source: wire.SourceHook}))
+	}
+	return err
+}
+
+// print gives the host text to put before the model.
+func (r *HookRun) print(text string) error {
+	var out struct {
+		Specific struct {
+			Event   string `json:"hookEventName"`
+			Context string `json:"additionalContext"`
+		} `json:"hookSpecificOutput"`
+	}
+	out.Specific.Event, out.Specific.Context = r.Event, text
+	line, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	_, err = r.Stdout.Write(append(line, '\n'))
+	return err
+}
+
+// shown confirms what an answer's text carries in full.
+func shown(way string, a peer.MailAnswer) peer.ShownRequest {
+	s := peer.ShownRequest{Way: way, MessageIDs: []string{}}
+	for _, r := range a.Records {
+		if r.Full {
+			s.MessageIDs = append(s.MessageIDs, r.MessageID)
+		}
+	}
+	return s
+}
