@@ -24,7 +24,10 @@ type identity struct {
 	model    string
 	channel  string // kind of client
 	mode     string // push, inbox or off
-	modeOpen bool   // nobody chose the mode here: the mesh's record of the member does
+	// transcripts is where the host keeps those of this directory; empty for a
+	// host of which that is not known.
+	transcripts string
+	modeOpen    bool // nobody chose the mode here: the mesh's record of the member does
 }
 
 // identify finds out who the session is from its environment and configuration.
@@ -40,9 +43,9 @@ func identify(getenv func(string) string, c *peer.Config) identity {
 	who.cwd, _ = os.Getwd()
 	who.hostname, _ = os.Hostname()
 	if getenv("CLAUDECODE") != "" {
-		who.channel = "claude-code"
+		who.channel, who.transcripts = "claude-code", transcriptDir(getenv, who.cwd)
 		if who.session == "" {
-			who.session = transcriptSession(transcriptDir(getenv, who.cwd), time.Now())
+			who.session = transcriptSession(who.transcripts, time.Now())
 		}
 	}
 	if who.session == "" || len(who.session) > wire.MaxSessionID {
