@@ -289,3 +289,23 @@ func TestNamesAreOfOneTable(t *testing.T) {
 		t.Error("a name is there twice")
 	}
 }
+
+func TestDocumentationNamesEveryTool(t *testing.T) {
+	text, err := os.ReadFile("../../docs/CLAUDE-CODE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tl := range table() {
+		mark := "|"
+		if tl.core {
+			mark = "✓"
+		}
+		found := false
+		for line := range strings.Lines(string(text)) {
+			found = found || strings.HasPrefix(line, "| `"+tl.name+"` |") && strings.Contains(line, mark)
+		}
+		if !found {
+			t.Errorf("the table of docs/CLAUDE-CODE.md has no right line for %s", tl.name)
+		}
+	}
+}
