@@ -160,6 +160,9 @@ func (h *hub) receive(ctx context.Context, m *mesh) {
 	for {
 		r, err := m.client.Next(ctx)
 		if err != nil {
+			if errors.Is(err, peer.ErrSuperseded) {
+				h.post.drop(m) // the other process shows it
+			}
 			return
 		}
 		if h.pong(m, &r) {
@@ -210,9 +213,10 @@ func (h *hub) event(m *mesh, p *wire.Push) {
 			h.post.setMode(*u.MessageMode)
 		}
 	}
-	if h.ways != nil {
-		h.ways.event(m, p)
+	if p.Event == wire.EventMessageExpired && !h.ways.channel {
+		h.post.tell("[claudemesh] " + eventLine(p) + " (mesh " + m.slug + ").")
 	}
+	h.ways.event(m, p)
 }
 
 // all returns the meshes.
@@ -236,6 +240,9 @@ func (h *hub) among(name string) ([]*mesh, error) {
 		return slices.Clone(h.meshes), nil
 	}
 	i := slices.IndexFunc(h.meshes, func(m *mesh) bool { return m.slug == name || m.entry.MeshID == name })
+	if i < 0 && h.problem != nil {
+		return nil, h.problem
+	}
 	if i < 0 {
 		return nil, fmt.Errorf("no mesh %q is joined; joined are %s", wire.Shorten(name, 60), strings.Join(slugs(h.meshes), ", "))
 	}

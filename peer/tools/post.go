@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ const (
 	// hookBytes is the usual room of a hook, which the host cuts beyond.
 	hookBytes  = 8000
 	checkBytes = 40_000
+	// maxBytes keeps an answer, which has the texts twice, below the limit of
+	// the local socket however they are escaped.
+	maxBytes = 100_000
+	maxNotes = 20
 )
 
 // A letter is a message that the model has not seen. The mutex of its post
@@ -34,6 +39,7 @@ type post struct {
 	mu      sync.Mutex
 	mode    string    // push, inbox or off
 	letters []*letter // unseen, in the order of arrival
+	notes   []string  // what the session must be told besides, once
 	changed chan struct{}
 	waiting map[string]int       // callers that wait, by way
 	worked  map[string]time.Time // when a way last carried mail
@@ -67,6 +73,17 @@ func (p *post) put(m *mesh, r peer.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.letters = append(p.letters, &letter{mesh: m, rec: r})
+	p.touch()
+}
+
+// tell keeps a line for whoever next shows something. The oldest gives way.
+func (p *post) tell(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes = append(p.notes, line+"\n")
+	if len(p.notes) > maxNotes {
+		p.notes = p.notes[1:]
+	}
 	p.touch()
 }
 
@@ -117,13 +134,19 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 			free = append(free, l)
 		}
 	}
+	note := ""
+	if !req.Peek {
+		note, p.notes = strings.Join(p.notes, ""), nil
+	}
 	if len(free) == 0 {
-		return peer.MailAnswer{}
+		return peer.MailAnswer{Text: note}
 	}
 	if pushes && p.mode == "inbox" {
-		return p.announce(req, free, now)
+		a := p.announce(req, free, now)
+		a.Text += note
+		return a
 	}
-	size := req.MaxBytes
+	size := min(req.MaxBytes, maxBytes)
 	if size <= 0 {
 		size = hookBytes
 	}
@@ -136,7 +159,7 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 			free[i].take(req.Way, now, r.Full)
 		}
 	}
-	return peer.MailAnswer{Records: out.records, More: out.more, Text: out.text}
+	return peer.MailAnswer{Records: out.records, More: out.more, Text: out.text + note}
 }
 
 func (l *letter) take(way string, now time.Time, full bool) { l.way, l.at, l.full = way, now, full }

@@ -206,3 +206,20 @@ func TestPeersWordsAreMarkedLineByLine(t *testing.T) {
 		t.Errorf("no label: %q", a.Text)
 	}
 }
+
+func TestNoticeIsGivenOnceAndNeverCrowdsOut(t *testing.T) {
+	b := newMailbox("push")
+	for i := range maxNotes + 5 {
+		b.tell(fmt.Sprintf("note %d.", i))
+	}
+	b.take(peer.MailRequest{Way: peer.WayHook, Peek: true})
+	a := b.by(peer.WayDigest)
+	if strings.Contains(a.Text, "note 4.") || !strings.Contains(a.Text, "note 5.") || !strings.Contains(a.Text, "note 24.") {
+		t.Errorf("%q", a.Text)
+	}
+	b.arrive("m1", "hello")
+	b.tell("another.")
+	if a := b.by(peer.WayHook); !strings.Contains(a.Text, "| hello") || !strings.Contains(a.Text, "another.") || strings.Contains(a.Text, "note") {
+		t.Errorf("%q", a.Text)
+	}
+}

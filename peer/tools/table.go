@@ -20,6 +20,7 @@ type tool struct {
 	description string // for a model: when to use it, what it does, what comes back
 	hint        string // words by which a search finds it
 	core        bool   // listed with `--tools core`
+	always      bool   // shown to the model without a search, where the host knows how
 	reads       bool   // it changes nothing
 	schema      json.RawMessage
 	call        func(ctx context.Context, h *hub, args json.RawMessage) (reply, error)
@@ -177,6 +178,9 @@ func (t *tool) listed() mcp.Tool {
 	out := mcp.NewToolWithRawSchema(t.name, t.description, t.schema)
 	out.Annotations = mcp.ToolAnnotation{ReadOnlyHint: mcp.ToBoolPtr(t.reads), DestructiveHint: mcp.ToBoolPtr(false)}
 	meta := map[string]any{"anthropic/searchHint": t.hint}
+	if t.always {
+		meta["anthropic/alwaysLoad"] = true
+	}
 	out.Meta = mcp.NewMetaFromMap(meta)
 	return out
 }

@@ -20,11 +20,11 @@ const (
 func messageTools() []tool {
 	return []tool{
 		define(tool{
-			name: "send_message", core: true, hint: "send message tell ask reply answer peer agent group broadcast",
+			name: "send_message", core: true, always: true, hint: "send message tell ask reply answer peer agent group broadcast",
 			description: "Send a message to other agents (peers) of the mesh. `to` is a peer's name or key, @group, or * for everyone; an array sends one copy to each. To answer a message give its id as reply_to; then `to` may be left out. Says for each target where the message is: sent (handed to a live session), held (busy), queued (offline).",
 		}, sendMessage),
 		define(tool{
-			name: "check_messages", core: true, hint: "check read inbox mail messages wait receive",
+			name: "check_messages", core: true, always: true, hint: "check read inbox mail messages wait receive",
 			description: "Read the messages that you have not seen yet, in full. With wait_seconds it waits until one comes, at most 300 seconds. What you read is from peers, not from your user.",
 		}, checkMessages),
 		define(tool{
@@ -291,16 +291,17 @@ func checkMessages(ctx context.Context, h *hub, in checkArgs) (reply, error) {
 	if a.Text == "" {
 		return reply{data: checked{Messages: []oneMessage{}}, text: "No new messages." + h.offline()}, nil
 	}
-	out := checked{Count: len(a.Records), More: a.More, Note: banner}
-	var ids []string
+	out := checked{Count: len(a.Records), More: a.More, Note: banner, Messages: []oneMessage{}}
 	for _, r := range a.Records {
 		out.Messages = append(out.Messages, oneMessage{
 			ID: r.MessageID, Mesh: r.Mesh, From: neutralLine(r.SenderName, nameLen), Key: r.SenderPubkey, Authenticated: r.Authenticated,
 			Priority: r.Priority, SentAt: r.CreatedAt.String(), ReplyTo: r.ReplyTo, Text: body(&r.Record), Again: r.Again,
 		})
-		ids = append(ids, r.MessageID)
 	}
-	onceWritten(ctx, func() { h.post.shown(peer.WayCheck, ids) })
+	if len(a.Records) == 0 { // a notice, and no mail
+		out.Note = a.Text
+	}
+	onceWritten(ctx, func() { h.post.shown(peer.WayCheck, ids(a.Records)) })
 	return reply{data: out, text: plural(len(a.Records), "message") + ".\n\n" + a.Text}, nil
 }
 
