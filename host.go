@@ -14,7 +14,7 @@ import (
 
 // hostCommands are those that touch the host program.
 func hostCommands() []cli.Command {
-	return []cli.Command{installCommand(), uninstallCommand(), hookCommand(), waitCommand()}
+	return []cli.Command{installCommand(), uninstallCommand(), hookCommand(), waitCommand(), launchCommand()}
 }
 
 func installCommand() cli.Command {
@@ -163,7 +163,7 @@ func hookCommand() cli.Command {
 	return cli.Command{
 		Name:     "hook",
 		Theme:    cli.Host,
-		Args:     "[event...]",
+		Args:     "[event]...",
 		Hidden:   true,
 		Short:    "Tell the mesh what a session does, and add its mail to the turn",
 		NoJSON:   "it answers the host",

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"claudemesh/launch"
+	"claudemesh/peer"
+	"claudemesh/peer/cli"
+	"claudemesh/wire"
+)
+
+// launchFlags are those of launch that do not go into its options as they are.
+type launchFlags struct {
+	launch.LaunchOptions
+	join, groups string
+	quiet        bool
+}
+
+func launchCommand() cli.Command {
+	var f launchFlags
+	return cli.Command{
+		Name:  "launch",
+		Theme: cli.Start,
+		Args:  "-- [argument]...",
+		Short: "Start Claude Code as a peer of a mesh",
+		Long: `The session gets a new id, which is its identity in the mesh: resumed, it is the same peer
+with the same key, name and groups. At a terminal it asks for what no flag says,
+unless --quiet or --yes is given. With no mesh joined it offers to start a broker on this
+machine in the background.
+
+Without --yes Claude Code asks before it acts, as always. What comes after -- goes to
+Claude Code.`,
+		Examples: []string{
+			"claudemesh launch", "claudemesh launch --name alice --role reviewer --groups team:lead,docs",
+			"claudemesh launch --resume 0191d1b0-0000-4000-8000-00000000c0de", `claudemesh launch --quiet -- -p "who is here?"`,
+		},
+		Mesh:   true,
+		NoJSON: "the host program takes over",
+		Flags: func(fs *flag.FlagSet) {
+			fs.StringVar(&f.Name, "name", "", "be shown to others as `name`; <host>-<process> if not given")
+			fs.StringVar(&f.Role, "role", "", "role, as a free `text`")
+			fs.StringVar(&f.groups, "groups", "", "join these groups: a `list` of name or name:role, with commas")
+			fs.StringVar(&f.join, "join", "", "join a mesh by this `link` first")
+			fs.Func("message-mode", "how mail is shown, a `mode`: push (text), inbox (a notice), off", func(s string) error {
+				if !slices.Contains(modes(), s) {
+					return fmt.Errorf("it is one of: %s", strings.Join(modes(), ", "))
+				}
+				f.Mode = s
+				return nil
+			})
+			fs.StringVar(&f.SystemPrompt, "system-prompt", "", "`text` for the host")
+			fs.StringVar(&f.Resume, "resume", "", "resume the session with this `id`, or choose one with true")
+			fs.BoolVar(&f.Continue, "continue", false, "go on with the latest session of this directory")
+			fs.BoolVar(&f.Yes, "yes", false, "let the session act without asking for permission")
+			fs.BoolVar(&f.quiet, "quiet", false, "ask nothing and print nothing")
+			for short, name := range map[string]string{"r": "resume", "c": "continue", "y": "yes"} {
+				cli.Alias(fs, short, name)
+			}
+		},
+		Complete: map[string]cli.Completer{"--message-mode": cli.Values(modes()...)},
+		Run: func(ctx context.Context, env *cli.Env, args []string) error {
+			f.Args = args
+			return runLaunch(ctx, env, &f)
+		},
+	}
+}
+
+func modes() []string { return []string{"push", "inbox", "off"} }
+
+func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
+	if f.Resume != "" && f.Continue {
+		return cli.Usagef("--resume and --continue exclude each other")
+	}
+	groups, err := parseGroups(f.groups)
+	if err != nil {
+		return err
+	}
+	f.Groups = groups
+	if err := launch.Exists(); err != nil {
+		return cli.WithHint(err, "install it with `npm install -g @anthropic-ai/claude-code`, or put it on PATH")
+	}
+	h, err := launch.NewHost(env.Getenv, env.ConfigDir)
+	if err != nil {
+		return err
+	}
+	env.ConfigDir = h.ConfigDir
+	ask := asker{env: env, in: bufio.NewReader(env.Stdin), silent: f.quiet || f.Yes || !env.IsTerminal(env.Stdin)}
+	if err := joinFirst(ctx, env, h, f, &ask); err != nil {
+		return err
+	}
+	mesh, err := chooseMesh(env, &ask)
+	if err != nil {
+		return err
+	}
+	f.MeshID = mesh.MeshID
+	if f.Resume == "" && !f.Continue {
+		if err := f.askPersona(&ask); err != nil {
+			return err
+		}
+		if f.Name == "" {
+			f.Name = peer.CommandName(env.Getenv, &peer.Config{})
+		}
+	}
+	if !f.quiet {
+		f.banner(env, mesh)
+	}
+	code, err := h.Launch(ctx, f.LaunchOptions)
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return cli.ExitCode(code)
+	}
+	return nil
+}
+
+// parseGroups reads name[:role],name[:role]….
+func parseGroups(list string) (groups []wire.Group, err error) {
+	for word := range strings.SplitSeq(list, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		name, role, _ := strings.Cut(word, ":")
+		g, err := wire.CleanGroup(wire.Group{Name: strings.TrimPrefix(strings.TrimSpace(name), "@"), Role: strings.TrimSpace(role)})
+		if err != nil {
+			return nil, cli.Usagef("group %q: %v", word, err)
+		}
+		groups = wire.PutGroup(groups, g)
+	}
+	return groups, nil
+}
+
+// joinFirst sees to it that there is a mesh: by the link that was given, or by
+// a broker of this machine.
+func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags, ask *asker) error {
+	if f.join != "" {
+		return joinBy(ctx, env, f.join, f.Name)
+	}
+	c, err := env.Config()
+	if err != nil || len(c.Meshes) > 0 {
+		return err
+	}
+	if launch.BrokerRuns(ctx, launch.LocalBroker) {
+		link, err := ask.text("A broker runs on this machine, but you are in no mesh of it. Invite link from its owner", "")
+		if err != nil || link == "" {
+			return cli.WithHint(errors.Join(peer.ErrNoMesh, err), "ask the owner of the broker on this machine for a link, then run `claudemesh launch --join <link>`")
+		}
+		return joinBy(ctx, env, link, f.Name)
+	}
+	yes, err := ask.text("No mesh is joined. Start a broker on this machine, in the background? (y/n)", "y")
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(strings.ToLower(yes), "y") {
+		return peer.ErrNoMesh
+	}
+	done := env.Progress("starting a broker")
+	defer done()
+	return cli.WithHint(h.StartBroker(ctx), "try `claudemesh serve` in a terminal of its own")
+}
+
+// joinBy runs the command join.
+func joinBy(ctx context.Context, env *cli.Env, link, name string) error {
+	sub := *env
+	sub.Stdout, sub.Args = env.Stderr, []string{"join", link}
+	if name != "" {
+		sub.Args = []string{"join", "--name", name, link}
+	}
+	if code := cli.Main(ctx, sub, nil); code != 0 {
+		return cli.ExitCode(code)
+	}
+	return nil
+}
+
+// chooseMesh asks for a mesh if there are several and none was named.
+func chooseMesh(env *cli.Env, ask *asker) (*peer.Mesh, error) {
+	c, m, err := env.ChosenMesh()
+	if !errors.Is(err, peer.ErrAmbiguousMesh) || ask.silent {
+		return m, err
+	}
+	if c, err = env.Config(); err != nil {
+		return nil, err
+	}
+	for i, slug := range c.Slugs() {
+		env.Err().Printf("  %d  %s\n", i+1, slug)
+	}
+	answer, err := ask.text("Mesh", "1")
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.Atoi(answer); err == nil && n > 0 && n <= len(c.Meshes) {
+		return &c.Meshes[n-1], nil
+	}
+	return c.Mesh(answer)
+}
+
+// askPersona asks for what no flag says.
+func (f *launchFlags) askPersona(ask *asker) (err error) {
+	if f.Role == "" {
+		if f.Role, err = ask.text("Role (optional)", ""); err != nil {
+			return err
+		}
+	}
+	if f.Groups == nil {
+		list, err := ask.text("Groups, as name or name:role with commas (optional)", "")
+		if err != nil {
+			return err
+		}
+		if f.Groups, err = parseGroups(list); err != nil {
+			return err
+		}
+	}
+	if f.Mode == "" && !ask.silent {
+		answer, err := ask.text("Messages: 1 push the text, 2 a notice only, 3 off", "1")
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(answer)
+		if err != nil || n < 1 || n > len(modes()) {
+			n = 1
+		}
+		f.Mode = modes()[n-1]
+	}
+	return nil
+}
+
+func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
+	words := []string{"mesh " + m.Slug}
+	if f.Name != "" {
+		words = append([]string{f.Name}, words...)
+	}
+	if f.Role != "" {
+		words = append(words, "role "+f.Role)
+	}
+	for _, g := range f.Groups {
+		words = append(words, "@"+g.Name)
+	}
+	env.Err().Printf("claudemesh: %s\n", strings.Join(words, ", "))
+	if f.Yes {
+		env.Err().Printf("warning: this session acts without asking for permission, on words of peers too\n")
+	}
+}
+
+// An asker asks a person at a terminal. Silent, it takes what stands for no
+// answer.
+type asker struct {
+	env    *cli.Env
+	in     *bufio.Reader
+	silent bool
+}
+
+func (a *asker) text(question, otherwise string) (string, error) {
+	if a.silent {
+		return otherwise, nil
+	}
+	if otherwise != "" {
+		question += " [" + otherwise + "]"
+	}
+	a.env.Err().Printf("%s: ", question)
+	line, err := a.in.ReadString('\n')
+	if err != nil && line == "" {
+		return "", errors.New("no answer")
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return otherwise, nil
+	}
+	return line, nil
+}

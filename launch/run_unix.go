@@ -1,0 +1,18 @@
+//go:build !windows
+
+package launch
+
+import (
+	"fmt"
+	"os/exec"
+	"syscall"
+)
+
+// runHost makes this process the host program: terminal, signals and exit code
+// are its own.
+func runHost(program string, args, env []string) (int, error) {
+	return 1, fmt.Errorf("start %s: %w", program, syscall.Exec(program, args, env))
+}
+
+// detach lets a process outlive this one and its terminal.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

@@ -1,0 +1,30 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+// runHost runs the host program, which shares our console and gets its
+// interrupts, and returns its exit code.
+func runHost(program string, args, env []string) (int, error) {
+	cmd := &exec.Cmd{Path: program, Args: args, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	signal.Ignore(os.Interrupt)
+	err := cmd.Run()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		return ended.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, fmt.Errorf("start %s: %w", program, err)
+	}
+	return 0, nil
+}
+
+// detach lets a process outlive this one and its console.
+func detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}

@@ -1,0 +1,100 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"claudemesh/peer"
+)
+
+const (
+	personaName = "persona.json"
+	pidName     = "pid.json"
+	// keptSession is how long the persona of a session that has ended is kept.
+	keptSession = 30 * 24 * time.Hour
+)
+
+// sessionDir is the configuration directory that Launch makes for a session.
+func (h *Host) sessionDir(id string) string { return filepath.Join(h.ConfigDir, "launched", id) }
+
+// pidFile names the process that uses a session's directory.
+type pidFile struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // as processStart has it
+}
+
+// writeSession makes the directory of a session: its configuration, what it is
+// remembered by, and whose it is.
+func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Mesh, p Persona) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, v := range map[string]any{pidName: pidFile{os.Getpid(), processStart(os.Getpid())}, personaName: p} {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		if err := writeNew(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return peer.UpdateConfig(ctx, dir, func(own *peer.Config) error {
+		own.Meshes = []peer.Mesh{*mesh}
+		own.DisplayName, own.Role, own.Groups, own.MessageMode = p.Name, p.Role, p.Groups, p.Mode
+		own.SharedDirs, own.SessionsDir = c.SharedDirs, c.SessionKeys().Dir()
+		return nil
+	})
+}
+
+// Tidy removes what launched sessions leave behind whose host has ended: their
+// configuration, which has keys, at once, the rest after 30 days.
+func (h *Host) Tidy() error {
+	entries, err := os.ReadDir(filepath.Join(h.ConfigDir, "launched"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, e := range entries {
+		dir := filepath.Join(h.ConfigDir, "launched", e.Name())
+		if !validSession(e.Name()) || inUse(dir) {
+			continue
+		}
+		faults = append(faults, tidyDir(dir))
+	}
+	return errors.Join(faults...)
+}
+
+// inUse reports whether the process that a directory was made for still runs.
+func inUse(dir string) bool {
+	var p pidFile
+	data, err := os.ReadFile(filepath.Join(dir, pidName))
+	return err == nil && json.Unmarshal(data, &p) == nil && p.Start != "" && processStart(p.PID) == p.Start
+}
+
+func tidyDir(dir string) error {
+	info, err := os.Stat(filepath.Join(dir, personaName))
+	if err != nil || time.Since(info.ModTime()) > keptSession {
+		return os.RemoveAll(dir)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == personaName {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
