@@ -239,21 +239,25 @@ func (p *post) release(way string, ids []string) {
 	p.touch()
 }
 
-// shown notes that a way put these messages before the model: those it was
-// given in full are seen, the others are announced.
+// shown notes that a way put its text before the model: the messages that it
+// was given in full are seen if they are among ids, and those of which it was
+// given the first line are announced.
 func (p *post) shown(way string, ids []string) {
-	if len(ids) == 0 {
+	if way == "" {
 		return
 	}
 	seen := make(map[*mesh][]string)
 	p.mu.Lock()
 	p.worked[way] = time.Now()
 	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool {
-		if !slices.Contains(ids, l.rec.MessageID) || l.way != way {
+		if l.way != way {
 			return false
 		}
 		if !l.full {
 			l.brief = true
+			return false
+		}
+		if !slices.Contains(ids, l.rec.MessageID) {
 			return false
 		}
 		seen[l.mesh] = append(seen[l.mesh], l.rec.MessageID)
