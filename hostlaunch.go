@@ -13,7 +13,6 @@ import (
 	"claudemesh/launch"
 	"claudemesh/peer"
 	"claudemesh/peer/cli"
-	"claudemesh/wire"
 )
 
 // launchFlags are those of launch that do not go into its options as they are.
@@ -78,9 +77,9 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 	if f.Resume != "" && f.Continue {
 		return cli.Usagef("--resume and --continue exclude each other")
 	}
-	groups, err := parseGroups(f.groups)
+	groups, err := launch.ParseGroups(f.groups)
 	if err != nil {
-		return err
+		return cli.Usagef("%v", err)
 	}
 	f.Groups = groups
 	if err := launch.Exists(); err != nil {
@@ -111,30 +110,15 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 	if !f.quiet {
 		f.banner(env, mesh)
 	}
-	code, err := h.Launch(ctx, f.LaunchOptions)
-	if err != nil {
+	err = h.Launch(ctx, f.LaunchOptions)
+	ended, ok := errors.AsType[launch.Ended](err)
+	switch {
+	case !ok:
 		return err
-	}
-	if code != 0 {
-		return cli.ExitCode(code)
+	case ended != 0:
+		return cli.ExitCode(ended)
 	}
 	return nil
-}
-
-// parseGroups reads name[:role],name[:role]….
-func parseGroups(list string) (groups []wire.Group, err error) {
-	for word := range strings.SplitSeq(list, ",") {
-		if word = strings.TrimSpace(word); word == "" {
-			continue
-		}
-		name, role, _ := strings.Cut(word, ":")
-		g, err := wire.CleanGroup(wire.Group{Name: strings.TrimPrefix(strings.TrimSpace(name), "@"), Role: strings.TrimSpace(role)})
-		if err != nil {
-			return nil, cli.Usagef("group %q: %v", word, err)
-		}
-		groups = wire.PutGroup(groups, g)
-	}
-	return groups, nil
 }
 
 // joinFirst sees to it that there is a mesh: by the link that was given, or by
@@ -181,11 +165,12 @@ func joinBy(ctx context.Context, env *cli.Env, link, name string) error {
 
 // chooseMesh asks for a mesh if there are several and none was named.
 func chooseMesh(env *cli.Env, ask *asker) (*peer.Mesh, error) {
-	c, m, err := env.ChosenMesh()
+	_, m, err := env.ChosenMesh()
 	if !errors.Is(err, peer.ErrAmbiguousMesh) || ask.silent {
 		return m, err
 	}
-	if c, err = env.Config(); err != nil {
+	c, err := env.Config()
+	if err != nil {
 		return nil, err
 	}
 	for i, slug := range c.Slugs() {
@@ -213,7 +198,7 @@ func (f *launchFlags) askPersona(ask *asker) (err error) {
 		if err != nil {
 			return err
 		}
-		if f.Groups, err = parseGroups(list); err != nil {
+		if f.Groups, err = launch.ParseGroups(list); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"claudemesh/peer"
@@ -86,26 +87,25 @@ func (h *Host) Remembered(sessionID string) Persona {
 }
 
 // Launch starts the host program as a peer of the mesh. On unix this process
-// becomes it, so Launch returns with an error only; elsewhere it returns the
-// host's exit code when it has ended. The session is named by a new id, or by
+// becomes it; elsewhere Launch returns when it has ended, with Ended. The session is named by a new id, or by
 // the one that is resumed: then it is the peer that it was. It gets
 // a configuration of its own, with that mesh only, which Tidy removes once the
 // host has ended.
-func (h *Host) Launch(ctx context.Context, o LaunchOptions) (code int, err error) {
+func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	program, err := claude()
 	if err != nil {
-		return 1, err
+		return err
 	}
 	if err := h.Tidy(); err != nil {
-		return 1, err
+		return err
 	}
 	c, err := peer.LoadConfig(h.ConfigDir)
 	if err != nil {
-		return 1, err
+		return err
 	}
 	mesh, err := c.Mesh(o.MeshID)
 	if err != nil {
-		return 1, err
+		return err
 	}
 	id, known := o.Resume, validSession(o.Resume)
 	if known {
@@ -115,11 +115,11 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) (code int, err error
 	}
 	dir := h.sessionDir(id)
 	if err := writeSession(ctx, dir, c, mesh, o.Persona); err != nil {
-		return 1, fmt.Errorf("prepare the session: %w", err)
+		return fmt.Errorf("prepare the session: %w", err)
 	}
 	extra, err := h.uninstalledFlags(dir)
 	if err != nil {
-		return 1, err
+		return err
 	}
 	named := known || o.Resume == "" && !o.Continue
 	args := append([]string{program}, o.hostArgs(id, extra)...)
@@ -240,6 +240,28 @@ func newUUID() string {
 // sessions: 36 hex digits and hyphens. It then names a file, too.
 func validSession(id string) bool {
 	return len(id) == 36 && strings.Trim(strings.ToLower(id), "0123456789abcdef-") == ""
+}
+
+// Ended says that the host program has ended, with that exit code.
+type Ended int
+
+func (e Ended) Error() string { return "the host program ended with exit code " + strconv.Itoa(int(e)) }
+
+// ParseGroups reads a list of groups, each with a role or without:
+// name[:role],name[:role]…; a name may begin with @.
+func ParseGroups(list string) (groups []wire.Group, err error) {
+	for word := range strings.SplitSeq(list, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		name, role, _ := strings.Cut(word, ":")
+		g, err := wire.CleanGroup(wire.Group{Name: strings.TrimPrefix(strings.TrimSpace(name), "@"), Role: strings.TrimSpace(role)})
+		if err != nil {
+			return nil, fmt.Errorf("group %q: %w", word, err)
+		}
+		groups = wire.PutGroup(groups, g)
+	}
+	return groups, nil
 }
 
 // Exists reports whether there is a host program to launch.

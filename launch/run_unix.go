@@ -10,8 +10,8 @@ import (
 
 // runHost makes this process the host program: terminal, signals and exit code
 // are its own.
-func runHost(program string, args, env []string) (int, error) {
-	return 1, fmt.Errorf("start %s: %w", program, syscall.Exec(program, args, env))
+func runHost(program string, args, env []string) error {
+	return fmt.Errorf("start %s: %w", program, syscall.Exec(program, args, env))
 }
 
 // detach lets a process outlive this one and its terminal.

@@ -10,18 +10,18 @@ import (
 )
 
 // runHost runs the host program, which shares our console and gets its
-// interrupts, and returns its exit code.
-func runHost(program string, args, env []string) (int, error) {
+// interrupts, and returns its exit code as Ended.
+func runHost(program string, args, env []string) error {
 	cmd := &exec.Cmd{Path: program, Args: args, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	signal.Ignore(os.Interrupt)
 	err := cmd.Run()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
-		return ended.ExitCode(), nil
+		return Ended(ended.ExitCode())
 	}
 	if err != nil {
-		return 1, fmt.Errorf("start %s: %w", program, err)
+		return fmt.Errorf("start %s: %w", program, err)
 	}
-	return 0, nil
+	return Ended(0)
 }
 
 // detach lets a process outlive this one and its console.
