@@ -55,6 +55,7 @@ func (s *hostSession) fire(ctx context.Context, event, subject string, fields ma
 		s.ctl.fault("%s: %v", event, err)
 		return nil
 	}
+	env := s.environ(fmt.Sprintf("CLAUDE_PID=%d", os.Getpid()))
 	var specs []hookSpec
 	for _, g := range s.hooks[event] {
 		if matches(g.Matcher, subject) {
@@ -66,10 +67,10 @@ func (s *hostSession) fire(ctx context.Context, event, subject string, fields ma
 	for i, h := range specs {
 		switch {
 		case (h.AsyncRewake || h.Async) && !s.flags.print:
-			s.beside.Go(func() { s.rewake(ctx, event, h, stdin) })
+			s.beside.Go(func() { s.rewake(ctx, event, h, env, stdin) })
 		default:
 			wg.Go(func() {
-				out := s.runHook(ctx, h, stdin)
+				out := s.runHook(ctx, h, env, stdin)
 				if out.code != 0 {
 					s.ctl.fault("%s hook %q: exit code %d: %s", event, h.Command, out.code, out.stderr)
 				}
@@ -96,13 +97,12 @@ type hookOutput struct {
 }
 
 // runHook runs the command of a hook to its end.
-func (s *hostSession) runHook(ctx context.Context, h hookSpec, stdin []byte) hookOutput {
+func (s *hostSession) runHook(ctx context.Context, h hookSpec, env []string, stdin []byte) hookOutput {
 	limit := time.Duration(cmp.Or(h.Timeout, 600) * float64(time.Second))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", h.Command)
-	cmd.Env = s.environ(fmt.Sprintf("CLAUDE_PID=%d", os.Getpid()))
-	cmd.Dir, cmd.Stdin = s.files.cwd, bytes.NewReader(stdin)
+	cmd.Env, cmd.Dir, cmd.Stdin = env, s.files.cwd, bytes.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second
@@ -157,8 +157,8 @@ func shorten(text string) string {
 }
 
 // rewake runs a hook beside the session. If it ends with 2, the session is told.
-func (s *hostSession) rewake(ctx context.Context, event string, h hookSpec, stdin []byte) {
-	out := s.runHook(ctx, h, stdin)
+func (s *hostSession) rewake(ctx context.Context, event string, h hookSpec, env []string, stdin []byte) {
+	out := s.runHook(ctx, h, env, stdin)
 	if out.code != 2 || !h.AsyncRewake {
 		if out.code > 0 {
 			s.ctl.fault("%s hook %q beside the session: exit code %d: %s", event, h.Command, out.code, out.stderr)

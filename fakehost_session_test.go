@@ -148,6 +148,10 @@ func (s *hostSession) do(ctx context.Context, cmd hostCommand) (string, error) {
 		s.toolUsed(ctx, cmd.Name, cmd.Text)
 	case "monitor": // a command whose lines are turns
 		s.monitor(ctx, cmd.Text)
+	case "clear": // the user begins anew: another id, the same MCP server
+		s.fire(ctx, "SessionEnd", "", map[string]any{"reason": "clear"})
+		s.id = newUUID()
+		s.show("SessionStart", s.fire(ctx, "SessionStart", "clear", map[string]any{"source": "clear"}))
 	case "kill": // the MCP server dies
 		return "", s.server.kill()
 	case "reconnect":

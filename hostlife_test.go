@@ -47,3 +47,19 @@ func TestPrintModeIsNotHeldUp(t *testing.T) {
 		t.Errorf("faults: %q", faults)
 	}
 }
+
+// TestMailFindsAClearedSession has the host give its session another id, and
+// keep the MCP server.
+func TestMailFindsAClearedSession(t *testing.T) {
+	m := newHostMesh(t)
+	s, to := m.seatOf(m.user("bob"))
+	s.prompt("hi")
+	s.must(hostCommand{Do: "clear"})
+	id := m.send(to, "hello from alice")
+	s.awaitSeen("hello from alice")
+	m.awaitState(id, wire.StateSeen)
+	s.prompt("anything else?")
+	if got := s.ways("hello from alice"); len(got) != 1 {
+		t.Errorf("the message came by %q, want one way\n%s", got, s.story())
+	}
+}

@@ -46,4 +46,9 @@ func TestMeshJoinedWhileRunningAppears(t *testing.T) {
 	if text := s.call("list_peers", `{}`); !strings.Contains(text, "alice") || !strings.Contains(text, "hello from alice") {
 		t.Errorf("list_peers says %q", text)
 	}
+	u.output(module, "leave", "--yes", "home")
+	eventually(t, "the mesh to be gone", func() bool {
+		text, err := s.do(hostCommand{Do: "call", Name: "list_peers"})
+		return strings.Contains(fmt.Sprint(text, err), "no mesh is joined")
+	})
 }
