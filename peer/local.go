@@ -78,6 +78,9 @@ type MailRecord struct {
 type ShownRequest struct {
 	Way        string   `json:"way"`
 	MessageIDs []string `json:"messageIds"`
+	// Failed takes the confirmation's place: the text was not put before the
+	// model, and its messages are free for other ways at once.
+	Failed bool `json:"failed,omitempty"`
 }
 
 // StatusReport says what the session is doing.

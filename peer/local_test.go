@@ -144,7 +144,7 @@ func TestCallerThatIsGoneEndsTheWait(t *testing.T) {
 		close(waiting)
 		<-ctx.Done()
 		ended <- ctx.Err()
-		return MailAnswer{}, ctx.Err()
+		return MailAnswer{Records: []MailRecord{{Record: Record{MessageID: "late"}}}}, nil
 	}
 	listenLocal(t, "one", s)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -160,6 +160,9 @@ func TestCallerThatIsGoneEndsTheWait(t *testing.T) {
 	}
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("the caller got %v", err)
+	}
+	if got := <-s.shown; !got.Failed || got.MessageIDs[0] != "late" {
+		t.Errorf("mail that came too late for its caller: %+v", got)
 	}
 }
 

@@ -141,12 +141,16 @@ func (s *sessionServer) serve(ctx context.Context, conn net.Conn) {
 	defer watching.Wait()
 	defer cancel()
 	a, seen := s.answer(ctx, &req)
-	if ctx.Err() != nil {
-		return
+	err := ctx.Err()
+	if err == nil {
+		conn.SetWriteDeadline(time.Now().Add(localIO))
+		err = writeLine(conn, a)
 	}
-	conn.SetWriteDeadline(time.Now().Add(localIO))
-	if writeLine(conn, a) == nil && seen != nil {
-		s.handler.Shown(context.WithoutCancel(ctx), *seen) // it has the answer, and may be gone
+	switch ctx := context.WithoutCancel(ctx); { // the caller may be gone
+	case err != nil && a.Mail != nil && !req.Mail.Peek:
+		s.handler.Shown(ctx, ShownRequest{Way: req.Mail.Way, MessageIDs: a.Mail.carried(), Failed: true})
+	case err == nil && seen != nil:
+		s.handler.Shown(ctx, *seen)
 	}
 }
 

@@ -34,6 +34,10 @@ func (s *inside) Mail(ctx context.Context, req peer.MailRequest) (peer.MailAnswe
 
 // Shown implements peer.SessionHandler.
 func (s *inside) Shown(_ context.Context, req peer.ShownRequest) error {
+	if req.Failed {
+		s.hub.post.release(req.Way, req.MessageIDs)
+		return nil
+	}
 	s.hub.post.shown(req.Way, req.MessageIDs)
 	return nil
 }

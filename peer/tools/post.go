@@ -28,11 +28,15 @@ type letter struct {
 	mesh *mesh
 	rec  peer.Record
 
-	way   string    // that took it last; empty for none
-	at    time.Time // when
-	full  bool      // that way was given all of the text
-	brief bool      // its first line was shown: no way pushes it again
+	way    string    // that took it last; empty for none
+	at     time.Time // when
+	full   bool      // that way was given all of the text
+	before bool      // another had it before
+	brief  bool      // its first line was shown: no way pushes it again
 }
+
+// again reports whether the model may have been shown the letter.
+func (l *letter) again() bool { return l.before || !l.at.IsZero() }
 
 // A post is the inbox over all meshes.
 type post struct {
@@ -110,7 +114,7 @@ func asks(way string) bool {
 // free reports whether a letter may go by a way now. It is called with mu held.
 func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 	switch {
-	case req.OnlyNew && (!l.at.IsZero() || l.brief):
+	case req.OnlyNew && l.again():
 		return false
 	case asks(req.Way) || req.Peek:
 		return true
@@ -162,13 +166,16 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 	return peer.MailAnswer{Records: out.records, More: out.more, Text: out.text + note}
 }
 
-func (l *letter) take(way string, now time.Time, full bool) { l.way, l.at, l.full = way, now, full }
+func (l *letter) take(way string, now time.Time, full bool) {
+	l.before = l.again()
+	l.way, l.at, l.full = way, now, full
+}
 
 // announce gives a notice without any text. It is called with mu held.
 func (p *post) announce(req peer.MailRequest, free []*letter, now time.Time) peer.MailAnswer {
 	a := peer.MailAnswer{Text: notice(free) + "\n"}
 	for _, l := range free {
-		a.Records = append(a.Records, peer.MailRecord{Mesh: l.mesh.slug, Record: withoutText(l.rec), Again: !l.at.IsZero()})
+		a.Records = append(a.Records, peer.MailRecord{Mesh: l.mesh.slug, Record: withoutText(l.rec), Again: l.again()})
 		l.take(req.Way, now, false)
 	}
 	return a
@@ -233,7 +240,7 @@ func (p *post) release(way string, ids []string) {
 	defer p.mu.Unlock()
 	for _, l := range p.letters {
 		if l.way == way && slices.Contains(ids, l.rec.MessageID) {
-			l.take("", time.Time{}, false)
+			l.way, l.at, l.full = "", time.Time{}, false
 		}
 	}
 	p.touch()

@@ -223,3 +223,25 @@ func TestNoticeIsGivenOnceAndNeverCrowdsOut(t *testing.T) {
 		t.Errorf("%q", a.Text)
 	}
 }
+
+func TestWhatCouldNotBeShownIsFreeAtOnce(t *testing.T) {
+	b := newMailbox("push")
+	b.arrive("m1", "hello")
+	for range 2 {
+		a := b.by(peer.WayWake)
+		if len(a.Records) != 1 || a.Records[0].Again {
+			t.Fatalf("%+v", a)
+		}
+		b.release(peer.WayWake, []string{"m1"})
+	}
+	b.by(peer.WayHook)
+	b.release(peer.WayWake, []string{"m1"}) // not that way's any more
+	if a := b.by(peer.WayWake); a.Text != "" {
+		t.Errorf("a way gave away what another has: %q", a.Text)
+	}
+	b.take(peer.MailRequest{Way: peer.WayCheck})
+	b.release(peer.WayCheck, []string{"m1"})
+	if a := b.by(peer.WayWake); len(a.Records) != 1 || !a.Records[0].Again {
+		t.Errorf("the hook may have shown it: %+v", a)
+	}
+}

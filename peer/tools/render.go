@@ -103,7 +103,7 @@ func render(letters []*letter, max int, all bool) rendering {
 	b.WriteString(banner + "\n\n")
 	briefed := false
 	for i, l := range letters {
-		again := !l.at.IsZero()
+		again := l.again()
 		rec := peer.MailRecord{Mesh: l.mesh.slug, Record: l.rec, Again: again}
 		text := inFull(l.mesh.slug, &l.rec, again)
 		fits := b.Len()+len(text) <= max
@@ -179,7 +179,7 @@ func renderDigest(letters []*letter, max int) rendering {
 	fmt.Fprintf(&b, "%s You have %s:\n", banner, plural(len(letters), "unseen message"))
 	cut := false
 	for i, l := range letters {
-		again := !l.at.IsZero()
+		again := l.again()
 		line, whole := inBrief(l.mesh.slug, &l.rec, again)
 		if i == maxDigest || b.Len()+len(line) > max && i > 0 {
 			out.more = len(letters) - i

@@ -62,7 +62,7 @@ func (w *ways) pushChannel() {
 	var fresh []*letter
 	if p.mode != "off" {
 		for _, l := range p.letters {
-			if l.at.IsZero() && !l.brief {
+			if !l.again() {
 				l.take(peer.WayChannel, now, false)
 				fresh = append(fresh, l)
 			}
