@@ -21,6 +21,8 @@ var wellKnown = map[string]string{
 	"ok":     "whether it is well",
 	"checks": "what was checked",
 	"check":  "what must hold",
+	"ways":   "by which ways mail reaches the model",
+	"note":   "what else there is to say",
 
 	"version":  "version of this program",
 	"revision": "revision of the source it was built from",
