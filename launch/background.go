@@ -32,7 +32,7 @@ func BrokerRuns(ctx context.Context, brokerURL string) bool {
 // StartBroker starts a broker with its usual data in the background and waits
 // until this user is a member of a mesh there, which the first start of
 // a broker sees to. The broker goes on when this process ends; it writes to
-// broker.log in the configuration directory.
+// broker.log in the configuration directory what goes wrong.
 func (h *Host) StartBroker(ctx context.Context) error {
 	log, err := h.brokerLog()
 	if err != nil {
@@ -40,7 +40,7 @@ func (h *Host) StartBroker(ctx context.Context) error {
 	}
 	defer log.Close()
 	cmd := exec.Command(h.Executable, "serve")
-	cmd.Env, cmd.Stdout, cmd.Stderr = hostEnviron(), log, log
+	cmd.Env, cmd.Stderr = hostEnviron(), log // its output has an invite, which is no matter for a log
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start a broker: %w", err)
