@@ -305,3 +305,15 @@ func TestNotices(t *testing.T) {
 		return errors.Join(err, otherErr)
 	})
 }
+
+func TestNoticeIDsGrowThoughTheNewestIsDeleted(t *testing.T) {
+	db := open(t)
+	to := addresses(t, db, 1)[0]
+	first, second := &Notice{Recipient: to, Kind: "k", Body: json.RawMessage("1"), Created: epoch}, &Notice{Recipient: to, Kind: "k", Body: json.RawMessage("2"), Created: epoch}
+	mustWrite(t, db, func(tx *Tx) error { _, err := tx.AddNotice(first); return err })
+	mustWrite(t, db, func(tx *Tx) error { return tx.DeleteNotices([]int64{first.ID}) })
+	mustWrite(t, db, func(tx *Tx) error { _, err := tx.AddNotice(second); return err })
+	if second.ID <= first.ID {
+		t.Errorf("%d after %d", second.ID, first.ID)
+	}
+}

@@ -130,7 +130,7 @@ CREATE TABLE moved (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE notice (
-  id        INTEGER PRIMARY KEY,
+  id        INTEGER PRIMARY KEY AUTOINCREMENT, -- grows though the newest is deleted
   recipient INTEGER NOT NULL,             -- address
   kind      TEXT NOT NULL,
   body      TEXT NOT NULL,                -- JSON
