@@ -189,6 +189,14 @@ func (s *hostSession) finish(ctx context.Context) {
 	}
 	s.busy = false
 	s.ctl.tell(hostEvent{Event: "idle", Turn: s.turn})
+	if len(s.pending) > 0 { // it came in when the model had no more to say
+		next := s.pending[0]
+		s.pending = s.pending[1:]
+		s.begin(ctx, next.way, next.text)
+		if !s.hold {
+			s.finish(ctx)
+		}
+	}
 }
 
 // readArrivals puts before the model what came in since it last looked.
