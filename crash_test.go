@@ -77,20 +77,26 @@ func awaitAcks(t *testing.T, told <-chan struct{}, n int) {
 	}
 }
 
-// TestUnseenMailSurvivesItsReader ends a session after its mail was delivered
-// and before it was seen: the session's next process gets it.
-func TestUnseenMailSurvivesItsReader(t *testing.T) {
-	broker := startProcess(t)
+// pair returns alice, connected, and how bob connects as one and the same session.
+func (p *process) pair(t *testing.T) (alice *peer.Client, bob peer.Options) {
+	t.Helper()
 	key, err := seal.Generate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	alice, err := peer.Open(t.Context(), peer.Options{Mesh: broker.join("alice")})
+	alice, err = peer.Open(t.Context(), peer.Options{Mesh: p.join("alice")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer alice.Close(context.Background())
-	bob := peer.Options{Mesh: broker.join("bob"), SessionID: "b", SessionKey: key}
+	t.Cleanup(func() { alice.Close(context.Background()) })
+	return alice, peer.Options{Mesh: p.join("bob"), SessionID: "b", SessionKey: key}
+}
+
+// TestUnseenMailSurvivesItsReader ends a session after its mail was delivered
+// and before it was seen: the session's next process gets it.
+func TestUnseenMailSurvivesItsReader(t *testing.T) {
+	broker := startProcess(t)
+	alice, bob := broker.pair(t)
 	first, err := peer.Open(t.Context(), bob)
 	if err != nil {
 		t.Fatal(err)
@@ -124,16 +130,7 @@ func TestUnseenMailSurvivesItsReader(t *testing.T) {
 // being told, sends it mail, and lets the session connect anew.
 func TestHalfOpenSocketLosesNothing(t *testing.T) {
 	broker := startProcess(t)
-	key, err := seal.Generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	alice, err := peer.Open(t.Context(), peer.Options{Mesh: broker.join("alice")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close(context.Background())
-	bob := peer.Options{Mesh: broker.join("bob"), SessionID: "b", SessionKey: key}
+	alice, bob := broker.pair(t)
 	through := bob
 	cut := startProxy(t, broker.ready.Listen)
 	through.Mesh.BrokerURL = cut.url
