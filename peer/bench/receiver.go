@@ -121,9 +121,7 @@ func (r *receiver) answered(c *count, p []byte) error {
 	}
 	r.ids = append(r.ids[:0], r.ids[n:]...)
 	r.owing.Add(int64(-n))
-	if c.settled != nil {
-		c.settled <- n
-	}
+	c.settle(n)
 	return nil
 }
 

@@ -20,11 +20,26 @@ type count struct {
 	epoch                             time.Time
 	expected, acked, arrived, refused atomic.Int64
 
-	settled chan int      // messages acknowledged by recipients; nil unless paced
+	settled chan struct{} // one for each message acknowledged by a recipient; nil unless paced
 	given   chan struct{} // closed when the run has been given up
 }
 
 func (c *count) now() time.Duration { return time.Since(c.epoch) }
+
+// settle tells the senders of a paced run that a recipient acknowledged n
+// messages, one by one, so that none takes what another waits for.
+func (c *count) settle(n int) {
+	if c.settled == nil {
+		return
+	}
+	for range n {
+		select {
+		case c.settled <- struct{}{}:
+		case <-c.given:
+			return
+		}
+	}
+}
 
 func (c *count) expect(recipients int) { c.expected.Add(int64(recipients)) }
 
@@ -38,7 +53,7 @@ func (c *count) progress() string {
 func (cr *crew) run(ctx context.Context, watch func(*count)) (*Result, error) {
 	c := &count{epoch: time.Now(), given: make(chan struct{})}
 	if cr.Paced {
-		c.settled = make(chan int, cr.Senders*cr.Receivers)
+		c.settled = make(chan struct{}, cr.Senders*cr.Receivers)
 	}
 	if watch != nil {
 		watch(c)

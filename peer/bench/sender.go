@@ -132,10 +132,9 @@ func (s *sender) await(c *count, n int) {
 	for i := range n {
 		left += s.targets[(int(s.index)+int(s.seq)-1-i)%len(s.targets)].recipients
 	}
-	for left > 0 {
+	for range left {
 		select {
-		case k := <-c.settled:
-			left -= k
+		case <-c.settled:
 		case <-c.given:
 			return
 		}
