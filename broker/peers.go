@@ -93,22 +93,3 @@ func (m *mesh) briefs(to *member) []wire.MemberBrief {
 	})
 	return all
 }
-
-func (m *mesh) meshInfo(c *call, _ wire.MeshInfo) (wire.MeshInfoResult, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	res := wire.MeshInfoResult{
-		Mesh: m.id, Slug: m.info.Slug, Name: m.info.Name, Groups: []string{}, StateKeys: []string{}, Streams: []string{},
-		Tables: []string{}, Collections: []string{}, YourName: c.session.name, YourGroups: notNil(c.session.groups), YourPubkey: c.session.key,
-	}
-	for _, s := range m.visibleTo(c.session) {
-		res.Peers++
-		for _, g := range s.groups {
-			if name := "@" + g.Name; !slices.Contains(res.Groups, name) {
-				res.Groups = append(res.Groups, name)
-			}
-		}
-	}
-	slices.Sort(res.Groups)
-	return res, nil
-}

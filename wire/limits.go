@@ -24,7 +24,8 @@ const (
 	MinPrefix        = 8    // hex digits of a key that may stand for it
 	MaxSessionID     = 256
 	MaxCwd           = 4096
-	MaxLabel         = 256 // host name, channel, model
+	MaxLabel         = 256      // host name, channel, model
+	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
 )
 
 // Times that both ends know.

@@ -62,39 +62,7 @@ type MemberBrief struct {
 	LastSeenAt  *Time      `json:"lastSeenAt,omitempty"`
 }
 
-// MeshInfo asks for an overview of the mesh.
-type MeshInfo struct{}
+func (ListPeers) FrameType() Type { return "list_peers" }
+func (PeersList) FrameType() Type { return "peers_list" }
 
-// MeshInfoResult answers MeshInfo. It counts visible sessions and the caller's own.
-type MeshInfoResult struct {
-	Mesh        string     `json:"mesh"`
-	Slug        string     `json:"slug"`
-	Name        string     `json:"name"`
-	Peers       int        `json:"peers"`
-	Groups      []string   `json:"groups"` // each with its @
-	StateKeys   []string   `json:"stateKeys"`
-	MemoryCount int        `json:"memoryCount"`
-	FileCount   int        `json:"fileCount"`
-	Tasks       TaskCounts `json:"tasks"`
-	Streams     []string   `json:"streams"`
-	Tables      []string   `json:"tables"`
-	Collections []string   `json:"collections"`
-	YourName    string     `json:"yourName"`
-	YourGroups  []Group    `json:"yourGroups"`
-	YourPubkey  string     `json:"yourPubkey"`
-}
-
-// TaskCounts counts tasks by state.
-type TaskCounts struct {
-	Open    int `json:"open"`
-	Claimed int `json:"claimed"`
-	Done    int `json:"done"`
-}
-
-func (ListPeers) FrameType() Type      { return "list_peers" }
-func (PeersList) FrameType() Type      { return "peers_list" }
-func (MeshInfo) FrameType() Type       { return "mesh_info" }
-func (MeshInfoResult) FrameType() Type { return "mesh_info_result" }
-
-func (ListPeers) answer() (r PeersList)     { return }
-func (MeshInfo) answer() (r MeshInfoResult) { return }
+func (ListPeers) answer() (r PeersList) { return }

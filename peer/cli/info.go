@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"claudemesh/peer"
@@ -66,4 +67,34 @@ func printInfo(env *Env, i *infoJSON) {
 	if len(i.Groups) > 0 {
 		line("all", "%s", strings.Join(i.Groups, " "))
 	}
+	for _, named := range []struct {
+		what  string
+		names []string
+	}{
+		{"state", i.StateKeys}, {"streams", i.Streams}, {"skills", i.Skills}, {"services", i.Services},
+		{"tables", i.Tables}, {"vectors", i.Collections},
+	} {
+		if len(named.names) > 0 {
+			line(named.what, "%s", firstFew(named.names))
+		}
+	}
+	if t := i.Tasks; t != (wire.TaskCounts{}) {
+		line("tasks", "%d open, %d claimed, %d done", t.Open, t.Claimed, t.Done)
+	}
+	if i.MemoryCount > 0 {
+		line("memory", "%d", i.MemoryCount)
+	}
+	if i.FileCount > 0 {
+		line("files", "%d", i.FileCount)
+	}
+}
+
+// firstFew lists names, as many as fit a line or two.
+func firstFew(names []string) string {
+	const few = 12
+	text := strings.Join(names[:min(few, len(names))], " ")
+	if more := len(names) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

@@ -149,6 +149,7 @@ func meshInfo(ctx context.Context, h *hub, in infoArgs) (reply, error) {
 			fmt.Sprintf("memories: %d, files: %d", info.MemoryCount, info.FileCount),
 			fmt.Sprintf("tasks: %d open, %d claimed, %d done", info.Tasks.Open, info.Tasks.Claimed, info.Tasks.Done),
 			"streams: " + several(info.Streams), "tables: " + several(info.Tables), "collections: " + several(info.Collections),
+			"skills: " + several(info.Skills), "services: " + several(info.Services),
 		} {
 			text.WriteString(line + "\n")
 		}
