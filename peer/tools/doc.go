@@ -9,7 +9,7 @@
 // and follows the configuration as it changes. The post is the one inbox over
 // all of them: it knows which messages the model has not seen, and what was
 // tried with each. The tools are one table; a feature is one file and its lines
-// there.
+// there. Prompts and resources come from providers, each with its line too.
 //
 // # How mail reaches the model
 //

@@ -97,6 +97,7 @@ func (h *hub) reload(ctx context.Context) {
 	for _, m := range old {
 		if !slices.Contains(kept, m) {
 			h.disconnect(ctx, m)
+			h.offersChanged()
 		}
 	}
 }
@@ -203,6 +204,7 @@ func (h *hub) greet(ctx context.Context, m *mesh) {
 		h.post.setMode(mode)
 	}
 	h.once.Do(func() { close(h.opened) })
+	h.offersChanged()
 }
 
 // event handles a system event.

@@ -18,7 +18,7 @@ import (
 
 const (
 	maxLine  = 4 << 20 // of one message from the host
-	maxCalls = 32      // tool calls at once; some of them wait for mail
+	maxCalls = 32      // requests at once that may wait for a broker or for mail
 )
 
 // A link is the MCP connection to the host program. mcp-go's own one for stdio
@@ -26,6 +26,7 @@ const (
 // lets five waiting calls hold up all others.
 type link struct {
 	mcp         *server.MCPServer
+	offers      *offers
 	log         *slog.Logger
 	answered    chan struct{} // closed when the first message of the host was dealt with
 	initialized chan struct{} // closed when the host says so
@@ -39,8 +40,8 @@ type link struct {
 	calls map[string]context.CancelFunc // by the JSON of their id
 }
 
-func newLink(m *server.MCPServer, out io.Writer, log *slog.Logger) *link {
-	return &link{mcp: m, out: out, log: log, answered: make(chan struct{}), initialized: make(chan struct{}), calls: make(map[string]context.CancelFunc)}
+func newLink(m *server.MCPServer, offers *offers, out io.Writer, log *slog.Logger) *link {
+	return &link{mcp: m, offers: offers, out: out, log: log, answered: make(chan struct{}), initialized: make(chan struct{}), calls: make(map[string]context.CancelFunc)}
 }
 
 // serve answers the host until in ends, which is nil, or ctx does. The calls
@@ -128,8 +129,8 @@ type incoming struct {
 	} `json:"params"`
 }
 
-// handle answers one message. All but tool calls is answered before the next
-// line is read.
+// handle answers one message. All but what may ask a broker is answered before
+// the next line is read.
 func (l *link) handle(ctx context.Context, line []byte) {
 	var in incoming
 	if err := json.Unmarshal(line, &in); err != nil {
@@ -142,8 +143,8 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	}
 	hasID := len(in.ID) > 0 && string(in.ID) != "null"
 	switch {
-	case in.Method == "tools/call" && hasID:
-		l.call(ctx, string(in.ID), line)
+	case hasID && (in.Method == "tools/call" || offered(in.Method)):
+		l.call(ctx, string(in.ID), in.Method, line)
 		return
 	case in.Method == "notifications/cancelled":
 		l.cancelCall(string(in.Params.RequestID))
@@ -151,9 +152,6 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	case in.Method == "server/discover" && hasID:
 		// It belongs to the later revisions, and the host waits for its refusal.
 		l.write(mcp.NewJSONRPCError(mcp.NewRequestId(in.ID), mcp.METHOD_NOT_FOUND, "server/discover is not offered: use initialize", nil))
-		return
-	case hasID && emptyList(in.Method) != nil:
-		l.write(response{mcp.JSONRPC_VERSION, in.ID, emptyList(in.Method)})
 		return
 	}
 	if answer := l.mcp.HandleMessage(ctx, line); answer != nil {
@@ -171,19 +169,6 @@ type response struct {
 	Result  any             `json:"result"`
 }
 
-// emptyList answers what some hosts ask for although it is not offered.
-func emptyList(method string) any {
-	switch method {
-	case "prompts/list":
-		return map[string]any{"prompts": []any{}}
-	case "resources/list":
-		return map[string]any{"resources": []any{}}
-	case "resources/templates/list":
-		return map[string]any{"resourceTemplates": []any{}}
-	}
-	return nil
-}
-
 func (l *link) begun() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,8 +178,8 @@ func (l *link) begun() {
 	}
 }
 
-// call runs a tool beside the reader.
-func (l *link) call(ctx context.Context, id string, line []byte) {
+// call answers a request beside the reader.
+func (l *link) call(ctx context.Context, id, method string, line []byte) {
 	ctx, cancel := context.WithCancel(ctx)
 	l.mu.Lock()
 	_, taken := l.calls[id]
@@ -205,7 +190,7 @@ func (l *link) call(ctx context.Context, id string, line []byte) {
 	l.mu.Unlock()
 	if taken || full {
 		cancel()
-		why := fmt.Sprintf("%d tool calls are under way: wait for some to finish", maxCalls)
+		why := fmt.Sprintf("%d calls are under way: wait for some to finish", maxCalls)
 		if taken {
 			why = "a call with this id is under way"
 		}
@@ -215,7 +200,7 @@ func (l *link) call(ctx context.Context, id string, line []byte) {
 	l.tools.Go(func() {
 		defer cancel()
 		w := new(written)
-		answer := l.mcp.HandleMessage(context.WithValue(ctx, writtenKey{}, w), line)
+		answer := l.answer(context.WithValue(ctx, writtenKey{}, w), id, method, line)
 		l.mu.Lock()
 		delete(l.calls, id) // the host may use the id again once it has the answer
 		l.mu.Unlock()
@@ -228,6 +213,18 @@ func (l *link) call(ctx context.Context, id string, line []byte) {
 			}
 		}
 	})
+}
+
+// answer runs a tool, or lists or reads what else is offered.
+func (l *link) answer(ctx context.Context, id, method string, line []byte) any {
+	if !offered(method) {
+		return l.mcp.HandleMessage(ctx, line)
+	}
+	result, code, err := l.offers.answer(ctx, method, line)
+	if err != nil {
+		return mcp.NewJSONRPCError(mcp.NewRequestId(json.RawMessage(id)), code, err.Error(), nil)
+	}
+	return response{mcp.JSONRPC_VERSION, json.RawMessage(id), result}
 }
 
 func (l *link) cancelCall(id string) {

@@ -55,7 +55,8 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	who := identify(o.Getenv, c)
 	h := newHub(who, o.ConfigDir, o.Logger)
-	l := newLink(newServer(h, listed, o.Version), o.Stdout, o.Logger)
+	offers := &offers{hub: h, all: providers()}
+	l := newLink(newServer(h, listed, offers, o.Version), offers, o.Stdout, o.Logger)
 	h.ways = &ways{hub: h, link: l, channel: o.Getenv("CLAUDEMESH_CHANNEL") == "1", native: newNative(o.Getenv)}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -91,14 +92,19 @@ func run(ctx context.Context, h *hub) {
 	h.close(ctx)
 }
 
-// newServer returns mcp-go's part: the handshake and the calls of tools.
-func newServer(h *hub, listed []tool, version string) *server.MCPServer {
-	m := server.NewMCPServer(Name, version,
+// newServer returns mcp-go's part: the handshake and the calls of tools. The
+// link answers for the offers, which are not known when the server starts.
+func newServer(h *hub, listed []tool, offers *offers, version string) *server.MCPServer {
+	options := []server.ServerOption{
 		server.WithInstructions(instructions(&h.who)),
 		server.WithToolCapabilities(false),
 		server.WithExperimental(map[string]any{"claude/channel": map[string]any{}}),
 		server.WithRecovery(),
-	)
+	}
+	if len(offers.all) > 0 {
+		options = append(options, server.WithPromptCapabilities(true), server.WithResourceCapabilities(false, true))
+	}
+	m := server.NewMCPServer(Name, version, options...)
 	for _, t := range listed {
 		m.AddTool(t.listed(), func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 			return h.call(ctx, &t, req), nil

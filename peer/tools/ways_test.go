@@ -51,7 +51,7 @@ func nativeEnv(path string) func(string) string {
 func pushing(mode string, n *native, log *slog.Logger) (*mailbox, *ways) {
 	b := newMailbox(mode)
 	h := &hub{post: b.post, log: log}
-	w := &ways{hub: h, link: newLink(nil, new(bytes.Buffer), log), native: n}
+	w := &ways{hub: h, link: newLink(nil, new(offers), new(bytes.Buffer), log), native: n}
 	return b, w
 }
 
