@@ -113,6 +113,9 @@ func printInstalled(env *cli.Env, in launch.Installed) {
 
 func printFiles(env *cli.Env, in launch.Installed) {
 	out := env.Out()
+	if in.Missing != "" {
+		env.Err().Printf("warning: %s; its settings are written all the same\n", in.Missing)
+	}
 	for _, f := range in.Files {
 		out.Printf("%s: %s\n", f.Path, f.Outcome)
 		if f.Backup != "" {

@@ -54,19 +54,6 @@ func printDiagnosis(env *cli.Env, d launch.Diagnosis) {
 	if d.Session == nil {
 		return
 	}
-	out.Printf("inside the session %s, %d messages unseen\n", d.Session.Session, d.Session.Unseen)
-	for _, w := range d.Session.Ways {
-		state := "closed"
-		if w.Open {
-			state = "open"
-		}
-		out.Printf("  %s: %s", w.Name, state)
-		if !w.LastWorked.IsZero() {
-			out.Printf(", last worked %v", w.LastWorked)
-		}
-		if w.Note != "" {
-			out.Printf(" (%s)", w.Note)
-		}
-		out.Printf("\n")
-	}
+	out.Printf("inside the ")
+	cli.PrintWays(out, d.Session)
 }

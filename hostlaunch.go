@@ -99,6 +99,7 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 		return err
 	}
 	f.MeshID = mesh.MeshID
+	f.revive(ctx, env, h, mesh)
 	if f.Resume == "" && !f.Continue {
 		if err := f.askPersona(&ask); err != nil {
 			return err
@@ -131,7 +132,7 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 	if err != nil || len(c.Meshes) > 0 {
 		return err
 	}
-	if launch.BrokerRuns(ctx, launch.LocalBroker) {
+	if launch.BrokerRuns(ctx, h.LocalBroker()) {
 		link, err := ask.text("A broker runs on this machine, but you are in no mesh of it. Invite link from its owner", "")
 		if err != nil || link == "" {
 			return cli.WithHint(errors.Join(peer.ErrNoMesh, err), "ask the owner of the broker on this machine for a link, then run `claudemesh launch --join <link>`")
@@ -148,6 +149,21 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 	done := env.Progress("starting a broker")
 	defer done()
 	return cli.WithHint(h.StartBroker(ctx), "try `claudemesh serve` in a terminal of its own")
+}
+
+// revive starts the mesh's broker again if launch had started it before and it
+// has stopped. The session begins without one, too: it connects when it can.
+func (f *launchFlags) revive(ctx context.Context, env *cli.Env, h *launch.Host, m *peer.Mesh) {
+	done := env.Progress("looking for the broker")
+	revived, err := h.ReviveBroker(ctx, m.BrokerURL)
+	done()
+	switch {
+	case f.quiet:
+	case err != nil:
+		env.Err().Printf("warning: the broker of %s at %s has stopped and does not start again: %v\n", m.Slug, m.BrokerURL, err)
+	case revived:
+		env.Err().Printf("The broker of %s had stopped; it was started again in the background, at %s.\n", m.Slug, m.BrokerURL)
+	}
 }
 
 // joinBy runs the command join.

@@ -28,6 +28,11 @@ type InstallOptions struct {
 // Installed says what Install and Uninstall did.
 type Installed struct {
 	Client string `json:"client"` // claude, codex, gemini, opencode or cursor
+	// FoundAt is where the client was found before anything was written: its
+	// program or its directory; empty if there was no trace of it.
+	FoundAt string `json:"foundAt,omitempty"`
+	// Missing says in a sentence what was looked for, if nothing was found.
+	Missing string `json:"missing,omitempty"`
 	// Command is what the client starts.
 	Command []string    `json:"command,omitempty"`
 	Files   []FileState `json:"files"` // settings files
@@ -50,7 +55,8 @@ type FileState struct {
 // into the settings of a client, and nothing twice. What it replaces is
 // recorded for Uninstall, and files that it changes are copied to the
 // directory backups of the client first. A settings file that cannot be read is
-// an error, and then no file is changed.
+// an error, and then no file is changed. A client that is not on this machine is
+// set up all the same, for whoever installs it later.
 func (h *Host) Install(ctx context.Context, o InstallOptions) (Installed, error) {
 	if o.Client == "" {
 		o.Client = ClaudeCode
@@ -60,6 +66,7 @@ func (h *Host) Install(ctx context.Context, o InstallOptions) (Installed, error)
 	if err != nil {
 		return in, err
 	}
+	in.FoundAt, in.Missing = h.present(o.Client)
 	for _, t := range targets {
 		if err := t.check(); err != nil {
 			return in, err

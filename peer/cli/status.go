@@ -26,6 +26,9 @@ type statusJSON struct {
 	Session    string `json:"session,omitempty"` // host session that the command runs in
 	// Meshes are the joined meshes, or the one of --mesh.
 	Meshes []reachJSON `json:"meshes"`
+	// Sessions are the sessions of this user that run on this machine, and how
+	// mail reaches their models.
+	Sessions []peer.WaysAnswer `json:"sessions"`
 }
 
 // reachJSON says how a mesh's broker is reached.
@@ -51,8 +54,9 @@ func statusCommand() Command {
 		Args:  "[status]",
 		Short: "Check that everything works, or say that you are idle, working or dnd",
 		Long: `Without an argument: the version, the configuration and, for each mesh, whether its
-broker answers, how fast, and whether the clocks agree. The exit code is 1 if one
-does not answer.
+broker answers, how fast, and whether the clocks agree; and for each session that
+runs on this machine, by which ways mail reaches its model and when each last worked.
+The exit code is 1 if a broker does not answer.
 
 With an argument it sets the status of your session: the one this runs in, or the
 only one of yours that is connected. While it is working or dnd, only messages of
@@ -99,6 +103,7 @@ func checkAll(ctx context.Context, env *Env) error {
 	for i := range meshes {
 		wg.Go(func() { s.Meshes[i] = reach(ctx, env, c, &meshes[i]) })
 	}
+	wg.Go(func() { s.Sessions = append([]peer.WaysAnswer{}, peer.RunningSessions(ctx)...) })
 	wg.Wait()
 	done()
 	if env.JSON {
@@ -184,4 +189,41 @@ func printStatus(env *Env, c *peer.Config, s *statusJSON) {
 			out.Printf("  %s the broker's clock is %s from this machine's: set them\n", Styled{Yellow, "warning:"}, skew.Round(time.Second))
 		}
 	}
+	for i := range s.Sessions {
+		PrintWays(out, &s.Sessions[i])
+	}
+}
+
+// PrintWays prints by which ways mail reaches the model of a running session:
+// which are open, and when each last carried some.
+func PrintWays(out *Printer, a *peer.WaysAnswer) {
+	out.Printf("session %s runs (process %d, message mode %s): %s\n", a.Session, a.PID, a.Mode, unseenCount(a.Unseen))
+	for _, m := range a.Meshes {
+		if m.Reason != "" {
+			out.Printf("  mesh %s: %s, %s\n", m.Slug, m.State, m.Reason)
+		}
+	}
+	for _, w := range a.Ways {
+		state := Styled{Dim, "closed"}
+		if w.Open {
+			state = Styled{Green, "open"}
+		}
+		out.Printf("  %s: %s", w.Name, state)
+		if w.LastWorked.IsZero() {
+			out.Printf(", has not worked yet")
+		} else {
+			out.Printf(", last worked %v", w.LastWorked)
+		}
+		if w.Note != "" {
+			out.Printf(" (%s)", w.Note)
+		}
+		out.Printf("\n")
+	}
+}
+
+func unseenCount(n int) string {
+	if n == 1 {
+		return "1 message unseen"
+	}
+	return fmt.Sprintf("%d messages unseen", n)
 }
