@@ -30,6 +30,7 @@ func (m *mesh) disconnected(c *conn, left bool) {
 	s.goneAt = time.Now()
 	shutting := m.closed || m.srv.stopping.Load()
 	m.mu.Unlock()
+	m.relays.disconnected(c)
 	switch {
 	case !current || s.hello.Transient:
 	case left && !shutting:

@@ -51,7 +51,7 @@ func order[Req wire.Request[wire.Ack]](h func(*mesh, *call, Req) error) route {
 }
 
 // later makes a route of h, which answers by itself after the reader has gone on.
-func later[Req wire.Request[wire.Ack]](h func(*mesh, *call, Req) error) route {
+func later[Req wire.Request[Resp], Resp wire.Frame](h func(*mesh, *call, Req) error) route {
 	var zero Req
 	return route{typ: zero.FrameType(), serve: func(m *mesh, c *call, p []byte, _ bool) error {
 		var req Req

@@ -24,6 +24,8 @@ type mesh struct {
 
 	wg sync.WaitGroup // pumps and other work for this mesh
 
+	relays relays // requests that wait for other peers
+
 	mu         sync.Mutex // guards all below; never held over a store call
 	info       store.Mesh
 	members    map[string]*member  // by id; unrevoked ones

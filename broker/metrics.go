@@ -14,6 +14,7 @@ const (
 	dropSlow        = "slow_consumer" // ephemeral frames of a peer that does not keep up
 	dropMailboxFull = "mailbox_full"  // recipients of a multicast without room
 	dropNotices     = "notices"       // old notices of a sender who never comes
+	dropRelay       = "relay"         // answers of a peer that nobody waits for, from it
 )
 
 // metrics are the broker's counters.
@@ -56,7 +57,7 @@ func newMetrics(srv *Server) *metrics {
 			codes(wire.Capacity, wire.TimestampSkew, wire.Malformed, wire.BadSignature, wire.Unauthorized)...),
 		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "broker_connections_active", Help: "Authenticated connections."}),
 		rejected: vec("broker_messages_rejected_total", "Frames refused, by error code.", "reason", codes(wire.Malformed, wire.BadRequest, wire.RateLimited, wire.Internal)...),
-		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropMailboxFull, dropNotices),
+		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropMailboxFull, dropNotices, dropRelay),
 		expired:  counter("broker_messages_expired_total", "Messages given up because their time ran out."),
 		sweeps:   counter("broker_ttl_sweeps_total", "Runs of the sweep that ends stale working statuses."),
 		hooks:    counter("broker_hook_requests_total", "Hook requests received."),

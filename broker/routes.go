@@ -24,6 +24,12 @@ func routes() []route {
 		handle((*mesh).listPeers),
 		handle((*mesh).meshInfo),
 		later((*mesh).leaveMesh),
+
+		// Files of peers.
+		later((*mesh).peerFileRequest),
+		order((*mesh).peerFileResponse),
+		later((*mesh).peerDirRequest),
+		order((*mesh).peerDirResponse),
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	Conflict         Code = "conflict"          // the id was used for something else
 	TooLarge         Code = "too_large"         // over a documented limit, but within the frame limit
 	Limit            Code = "limit"             // a quota is used up
+	PeerNotFound     Code = "peer_not_found"    // the peer whose files are asked for is not connected
 )
 
 // The codes with which POST /join refuses.

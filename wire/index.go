@@ -46,6 +46,15 @@ func Index() []Entry {
 		toPeer(PeersList{}),
 		request(MeshInfo{}),
 		toPeer(MeshInfoResult{}),
+
+		request(PeerFileRequest{}),
+		toPeer(PeerFileRequestForward{}),
+		request(PeerFileResponse{}),
+		toPeer(PeerFileResponseForward{}),
+		request(PeerDirRequest{}),
+		toPeer(PeerDirRequestForward{}),
+		request(PeerDirResponse{}),
+		toPeer(PeerDirResponseForward{}),
 	}
 }
 

@@ -24,7 +24,11 @@ const (
 	MinPrefix        = 8    // hex digits of a key that may stand for it
 	MaxSessionID     = 256
 	MaxCwd           = 4096
-	MaxLabel         = 256      // host name, channel, model
+	MaxLabel         = 256  // host name, channel, model
+	MaxPath          = 4096 // of a file or directory of a peer
+	MaxPattern       = 128
+	MaxPeerFile      = 1 << 20  // bytes of a file that a peer sends
+	MaxPeerEntries   = 500      // entries of a listing that a peer sends
 	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
 )
 
@@ -36,6 +40,7 @@ const (
 	DeadAfter     = 75 * time.Second // without an answer to a ping
 	Grace         = 90 * time.Second // a session is kept after its socket went
 	Lease         = 30 * time.Second // a pushed message is offered again after it
+	RelayDeadline = 15 * time.Second // a peer answers a request for its files within it
 )
 
 // Close codes of the WebSocket, with the text that goes with each.
