@@ -252,9 +252,9 @@ func orNil(s string) *string {
 	return &s
 }
 
-func notNil(gs []wire.Group) []wire.Group {
-	if gs == nil {
-		return []wire.Group{}
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
 	}
-	return gs
+	return list
 }

@@ -14,7 +14,10 @@ type infoPart func(m *mesh, c *call, rx *store.Rx, res *wire.MeshInfoResult) err
 
 // infoParts is a line per feature.
 func infoParts() []infoPart {
-	return []infoPart{}
+	return []infoPart{
+		stateInfo,
+		memoryInfo,
+	}
 }
 
 func (m *mesh) meshInfo(c *call, _ wire.MeshInfo) (wire.MeshInfoResult, error) {

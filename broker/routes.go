@@ -30,6 +30,18 @@ func routes() []route {
 		order((*mesh).peerFileResponse),
 		later((*mesh).peerDirRequest),
 		order((*mesh).peerDirResponse),
+
+		// What its members know.
+		order((*mesh).setState),
+		order((*mesh).deleteState),
+		handle((*mesh).getState),
+		handle((*mesh).listState),
+		handle((*mesh).remember),
+		handle((*mesh).recall),
+		handle((*mesh).forget),
+		handle((*mesh).shareContext),
+		handle((*mesh).getContext),
+		handle((*mesh).listContexts),
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 const maxEvents = 256
 
 // An Event is a frame that the broker sent of its own accord and that is no
-// mail: a wire.Push with the subtype system, or a wire.Receipt.
+// mail: a wire.Push with the subtype system, a wire.Receipt, or
+// a wire.StateChange.
 type Event struct {
 	Frame      wire.Frame
 	ReceivedAt time.Time
@@ -43,9 +44,9 @@ func (e *events) add(ev Event) {
 
 func (e *events) close() { close(e.ch) }
 
-// Events returns the channel of system events and receipts, which is closed
-// when the client has ended. If nobody reads it, the oldest of 256 is dropped
-// for each new one.
+// Events returns the channel of system events, receipts and changes of state,
+// which is closed when the client has ended. If nobody reads it, the oldest of
+// 256 is dropped for each new one.
 func (c *Client) Events() <-chan Event { return c.events.ch }
 
 // DroppedEvents returns how many events were dropped.

@@ -13,6 +13,8 @@ func pushHandlers() map[wire.Type]func(*Client, []byte) {
 		(wire.Push{}).FrameType():    on((*Client).pushed),
 		(wire.Receipt{}).FrameType(): on((*Client).receipt),
 		(wire.Drained{}).FrameType(): on((*Client).drainDone),
+
+		(wire.StateChange{}).FrameType(): on((*Client).stateChanged),
 	}
 }
 
@@ -58,6 +60,10 @@ func (c *Client) systemEvent(p *wire.Push) {
 
 func (c *Client) receipt(r *wire.Receipt) {
 	c.events.add(Event{Frame: *r, ReceivedAt: time.Now()})
+}
+
+func (c *Client) stateChanged(s *wire.StateChange) {
+	c.events.add(Event{Frame: *s, ReceivedAt: time.Now()})
 }
 
 func (c *Client) drainDone(d *wire.Drained) {

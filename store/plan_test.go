@@ -26,9 +26,16 @@ var mayScan = map[string]string{
 	"deleteInvites":      "a thousand rows at most, once an hour",
 	"updateArchived":     "one row",
 	"updateSelfEditable": "one row",
+	"selectStateEntries": "lists the whole state, which is bounded in bytes",
+	"selectStateKeys":    "the same",
+	"selectMemoryLast":   "one step, from the newest",
+	"selectMemoryBest":   "sorts at most 1000 weights",
+	"selectMemoryNewest": "for a tag or name without letters and digits, which the full text cannot find",
+	"selectContexts":     "one of each member",
+	"selectContextFound": "one of each member",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|a|d|n|o|s)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|a|d|m|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {

@@ -45,9 +45,11 @@ func jsonType(t reflect.Type) (kind string, named reflect.Type) {
 	switch t {
 	case reflect.TypeFor[Time]():
 		return "time", nil
+	case reflect.TypeFor[Stamp]():
+		return "time or empty", nil
 	case reflect.TypeFor[Millis]():
 		return "milliseconds", nil
-	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[any]():
+	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[Value](), reflect.TypeFor[any]():
 		return "any", nil
 	}
 	switch t.Kind() {

@@ -55,6 +55,27 @@ func Index() []Entry {
 		toPeer(PeerDirRequestForward{}),
 		request(PeerDirResponse{}),
 		toPeer(PeerDirResponseForward{}),
+
+		request(SetState{}),
+		request(DeleteState{}),
+		toPeer(StateChange{}),
+		request(GetState{}),
+		toPeer(StateResult{}),
+		request(ListState{}),
+		toPeer(StateList{}),
+
+		request(Remember{}),
+		toPeer(MemoryStored{}),
+		request(Recall{}),
+		toPeer(MemoryResults{}),
+		request(Forget{}),
+
+		request(ShareContext{}),
+		toPeer(ContextShared{}),
+		request(GetContext{}),
+		toPeer(ContextResults{}),
+		request(ListContexts{}),
+		toPeer(ContextList{}),
 	}
 }
 

@@ -32,6 +32,24 @@ const (
 	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
 )
 
+// Limits of what the members of a mesh share. Bytes are those of the JSON.
+const (
+	MaxStateKey       = 256
+	MaxStateValue     = 32 << 10  // bytes
+	MaxStateKeys      = 10_000    // in a mesh
+	MaxStateBytes     = 1_800_000 // of all entries of a mesh, as StateList has them
+	MaxMemoryBytes    = 16 << 10  // of one memory
+	MaxMemories       = 200_000   // in a mesh
+	MaxTags           = 20
+	MaxTag            = 64
+	MaxQuery          = 1000 // of Recall and GetContext
+	MaxRecall         = 20   // results
+	MaxContextSummary = 2000
+	MaxContextList    = 200  // entries of a list in ShareContext
+	MaxContextItem    = 1000 // of one entry
+	MaxContextBytes   = 48 << 10
+)
+
 // Times that both ends know.
 const (
 	HelloDeadline = 10 * time.Second // a socket without hello is closed

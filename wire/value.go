@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// Value is any JSON value, null among them. It is held in the one form in
+// which encoding/json writes it, without blanks, so that equal texts are equal
+// values. A nil Value is one that is not there; where it has to be written it
+// is null.
+type Value []byte
+
+// MarshalJSON implements json.Marshaler.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if len(v) == 0 {
+		return []byte("null"), nil
+	}
+	return v, nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *Value) UnmarshalJSON(p []byte) error {
+	var compact, escaped bytes.Buffer
+	if err := json.Compact(&compact, p); err != nil {
+		return err
+	}
+	json.HTMLEscape(&escaped, compact.Bytes())
+	*v = escaped.Bytes()
+	return nil
+}
+
+func (v Value) String() string { return string(v) }
+
+// Stamp is a Time, or the empty string for none, cut to milliseconds.
+type Stamp time.Time
+
+// StampOf returns t as the wire writes it.
+func StampOf(t time.Time) Stamp { return Stamp(t.UTC().Truncate(time.Millisecond)) }
+
+// MarshalJSON implements json.Marshaler.
+func (s Stamp) MarshalJSON() ([]byte, error) {
+	if s.IsZero() {
+		return []byte(`""`), nil
+	}
+	return Time(s).MarshalJSON()
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It takes what Time takes, and
+// the empty string.
+func (s *Stamp) UnmarshalJSON(p []byte) error {
+	if string(p) == `""` {
+		*s = Stamp{}
+		return nil
+	}
+	var t Time
+	if err := t.UnmarshalJSON(p); err != nil {
+		return err
+	}
+	*s = StampOf(t.Std())
+	return nil
+}
+
+// IsZero reports whether there is no time.
+func (s Stamp) IsZero() bool { return time.Time(s).IsZero() }
+
+// Equal reports whether both are the same moment, or none.
+func (s Stamp) Equal(o Stamp) bool { return time.Time(s).Equal(time.Time(o)) }
+
+// Std returns s as the standard library knows it.
+func (s Stamp) Std() time.Time { return time.Time(s) }
+
+func (s Stamp) String() string {
+	if s.IsZero() {
+		return ""
+	}
+	return Time(s).String()
+}
