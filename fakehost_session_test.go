@@ -96,7 +96,11 @@ func (s *hostSession) run(ctx context.Context) (err error) {
 	defer s.disconnect()
 	s.ctl.tell(hostEvent{Event: "idle"})
 	if s.flags.print {
-		s.begin(ctx, "prompt", strings.Join(s.flags.prompt, " "))
+		text, err := s.flags.text(os.Stdin)
+		if err != nil {
+			return err
+		}
+		s.begin(ctx, "prompt", text)
 		s.finish(ctx)
 	} else {
 		s.loop(ctx)

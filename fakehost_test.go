@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -98,6 +100,15 @@ type hostFlags struct {
 	mcpConfig         []string
 	strictMCP         bool
 	prompt            []string
+}
+
+// text is the prompt of print mode: the words, else what stdin has.
+func (f *hostFlags) text(stdin io.Reader) (string, error) {
+	if len(f.prompt) > 0 {
+		return strings.Join(f.prompt, " "), nil
+	}
+	text, err := io.ReadAll(stdin)
+	return string(text), err
 }
 
 // parseHostFlags reads a command line as Claude Code does: some flags swallow

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -20,10 +21,13 @@ type launchFlags struct {
 	launch.LaunchOptions
 	join, groups string
 	quiet        bool
+	wake         bool
+	wakes        int    // within an hour
+	stopWaking   string // id of a session
 }
 
 func launchCommand() cli.Command {
-	var f launchFlags
+	f := launchFlags{wakes: launch.WakesPerHour}
 	return cli.Command{
 		Name:  "launch",
 		Theme: cli.Start,
@@ -34,11 +38,17 @@ with the same key, name and groups. At a terminal it asks for what no flag says,
 unless --quiet or --yes is given. With no mesh joined it offers to start a broker on this
 machine in the background.
 
+With --wake-when-closed mail wakes the session when it is closed: it is resumed in print
+mode with the mail as its prompt, in this directory and with no more permissions than the
+settings give. Each wake is a turn that you pay for. It ends when the session is resumed
+by launch, by --stop-waking, and after a day without mail.
+
 Without --yes Claude Code asks before it acts, as always. What comes after -- goes to
 Claude Code.`,
 		Examples: []string{
 			"claudemesh launch", "claudemesh launch --name alice --role reviewer --groups team:lead,docs",
 			"claudemesh launch --resume 0191d1b0-0000-4000-8000-00000000c0de", `claudemesh launch --quiet -- -p "who is here?"`,
+			"claudemesh launch --wake-when-closed", "claudemesh launch --stop-waking 0191d1b0-0000-4000-8000-00000000c0de",
 		},
 		Mesh:   true,
 		NoJSON: "the host program takes over",
@@ -58,6 +68,9 @@ Claude Code.`,
 			fs.StringVar(&f.Resume, "resume", "", "resume the session with this `id`, or choose one with true")
 			fs.BoolVar(&f.Continue, "continue", false, "go on with the latest session of this directory")
 			fs.BoolVar(&f.Yes, "yes", false, "let the session act without asking for permission")
+			fs.BoolVar(&f.wake, "wake-when-closed", false, "let mail wake the session when it is closed")
+			wakesFlag(fs, &f.wakes)
+			fs.StringVar(&f.stopWaking, "stop-waking", "", "start nothing, and let mail no longer wake the closed session with this `id`")
 			fs.BoolVar(&f.quiet, "quiet", false, "ask nothing and print nothing")
 			for short, name := range map[string]string{"r": "resume", "c": "continue", "y": "yes"} {
 				cli.Alias(fs, short, name)
@@ -74,8 +87,11 @@ Claude Code.`,
 func modes() []string { return []string{"push", "inbox", "off"} }
 
 func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
-	if f.Resume != "" && f.Continue {
-		return cli.Usagef("--resume and --continue exclude each other")
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.stopWaking != "" {
+		return stopWaking(ctx, env, f.stopWaking)
 	}
 	groups, err := launch.ParseGroups(f.groups)
 	if err != nil {
@@ -118,6 +134,45 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 		return err
 	case ended != 0:
 		return cli.ExitCode(ended)
+	}
+	return nil
+}
+
+// check reports flags that do not go together.
+func (f *launchFlags) check() error {
+	switch {
+	case f.Resume != "" && f.Continue:
+		return cli.Usagef("--resume and --continue exclude each other")
+	case f.wake && (f.Continue || f.Resume == launch.Picker):
+		return cli.Usagef("--wake-when-closed must know the session: name it with --resume <id>, or start a new one")
+	case f.wake && f.Mode == "off":
+		return cli.Usagef("--wake-when-closed and --message-mode off exclude each other: no mail would wake the session")
+	}
+	if f.wake {
+		f.WakesPerHour = f.wakes
+		if f.Resume == "" {
+			f.ID = launch.NewSessionID()
+		}
+	}
+	return nil
+}
+
+func stopWaking(ctx context.Context, env *cli.Env, id string) error {
+	h, err := launch.NewHost(env.Getenv, env.ConfigDir)
+	if err != nil {
+		return err
+	}
+	stopped, err := h.StopWaking(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case stopped:
+		env.Out().Printf("Mail no longer wakes the session %s.\n", id)
+		return nil
+	}
+	env.Out().Printf("Nothing waits for mail of the session %s.\n", id)
+	for _, id := range h.Woken() {
+		env.Out().Printf("Mail wakes the session %s.\n", id)
 	}
 	return nil
 }
@@ -244,6 +299,10 @@ func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
 		words = append(words, "@"+g.Name)
 	}
 	env.Err().Printf("claudemesh: %s\n", strings.Join(words, ", "))
+	if f.wake {
+		id := cmp.Or(f.ID, f.Resume)
+		env.Err().Printf("closed, it is woken by mail, %d times an hour at most; to end that: claudemesh launch --stop-waking %s\n", f.wakes, id)
+	}
 	if f.Yes {
 		env.Err().Printf("warning: this session acts without asking for permission, on words of peers too\n")
 	}

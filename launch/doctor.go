@@ -51,6 +51,9 @@ func (h *Host) Doctor(ctx context.Context) Diagnosis {
 	} else {
 		d.Checks = append(append(d.Checks, checkConfig(c)), checkMeshes(ctx, c)...)
 	}
+	if woken := h.Woken(); len(woken) > 0 {
+		d.Checks = append(d.Checks, holds("closed sessions that mail wakes", strings.Join(woken, ", ")+"; `claudemesh launch --stop-waking <id>` ends that"))
+	}
 	if session, err := peer.DialHost(h.Getenv); err == nil {
 		if ways, err := session.Ways(ctx); err == nil {
 			d.Session = &ways

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -44,7 +45,16 @@ type LaunchOptions struct {
 	Yes          bool
 	SystemPrompt string
 	Args         []string // for the host
+	// ID is what a new session is called, as NewSessionID has it; empty is an
+	// id that nobody knows beforehand.
+	ID string
+	// WakesPerHour, unless 0, has mail wake the session when it is closed, at
+	// most so often. It needs ID, or the id of a session to resume.
+	WakesPerHour int
 }
+
+// NewSessionID returns an id for a new session of the host.
+func NewSessionID() string { return newUUID() }
 
 // A Persona is what others see of a session. It is remembered for when the
 // session is resumed.
@@ -90,7 +100,8 @@ func (h *Host) Remembered(sessionID string) Persona {
 // becomes it; elsewhere Launch returns when it has ended, with Ended. The session is named by a new id, or by
 // the one that is resumed: then it is the peer that it was. It gets
 // a configuration of its own, with that mesh only, which Tidy removes once the
-// host has ended.
+// host has ended. A session that is resumed is no longer woken by mail, unless
+// the options say so again.
 func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	program, err := claude()
 	if err != nil {
@@ -110,8 +121,11 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	id, known := o.Resume, validSession(o.Resume)
 	if known {
 		o.Persona = o.Persona.or(h.Remembered(id))
+		if _, err := h.StopWaking(ctx, id); err != nil {
+			return err
+		}
 	} else {
-		id = newUUID()
+		id = cmp.Or(o.ID, newUUID())
 	}
 	dir := h.sessionDir(id)
 	if err := writeSession(ctx, dir, c, mesh, o.Persona); err != nil {
@@ -122,8 +136,18 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 		return err
 	}
 	named := known || o.Resume == "" && !o.Continue
+	if named && o.WakesPerHour > 0 {
+		if err := h.startKeeper(ctx, id, o.WakesPerHour); err != nil {
+			return err
+		}
+	}
 	args := append([]string{program}, o.hostArgs(id, extra)...)
-	return runHost(program, args, h.environ(dir, id, named, o.Persona))
+	err = runHost(program, args, h.environ(dir, id, named, o.Persona))
+	if _, ran := errors.AsType[Ended](err); !ran {
+		_, stopErr := h.StopWaking(ctx, id)
+		err = errors.Join(err, stopErr)
+	}
+	return err
 }
 
 // hostArgs is the command line of the host. The first flags take all words up

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"claudemesh/peer"
@@ -27,6 +28,9 @@ type pidFile struct {
 	PID   int    `json:"pid"`
 	Start string `json:"start"` // as processStart has it
 }
+
+// runs reports whether that very process still runs.
+func (p pidFile) runs() bool { return p.Start != "" && processStart(p.PID) == p.Start }
 
 // writeSession makes the directory of a session: its configuration, what it is
 // remembered by, and whose it is.
@@ -51,8 +55,9 @@ func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Me
 	})
 }
 
-// Tidy removes what launched sessions leave behind whose host has ended: their
-// configuration, which has keys, at once, the rest after 30 days.
+// Tidy removes what launched sessions leave behind whose host has ended and
+// that mail does not wake: their configuration, which has keys, at once, the
+// rest after 30 days.
 func (h *Host) Tidy() error {
 	entries, err := os.ReadDir(filepath.Join(h.ConfigDir, "launched"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,11 +77,17 @@ func (h *Host) Tidy() error {
 	return errors.Join(faults...)
 }
 
-// inUse reports whether the process that a directory was made for still runs.
+// inUse reports whether the process that a directory was made for still runs,
+// or the one that waits for mail of its session.
 func inUse(dir string) bool {
+	return inUseBy(filepath.Join(dir, pidName)) || inUseBy(filepath.Join(dir, keeperName))
+}
+
+// inUseBy reports whether the process that a file names still runs.
+func inUseBy(path string) bool {
 	var p pidFile
-	data, err := os.ReadFile(filepath.Join(dir, pidName))
-	return err == nil && json.Unmarshal(data, &p) == nil && p.Start != "" && processStart(p.PID) == p.Start
+	data, err := os.ReadFile(path)
+	return err == nil && json.Unmarshal(data, &p) == nil && p.runs()
 }
 
 func tidyDir(dir string) error {
@@ -89,7 +100,8 @@ func tidyDir(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == personaName {
+		// Whoever waits for the lock must find that very file.
+		if slices.Contains([]string{personaName, keeperLog, keeperLock}, e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {

@@ -47,6 +47,8 @@ type post struct {
 	changed chan struct{}
 	waiting map[string]int       // callers that wait, by way
 	worked  map[string]time.Time // when a way last carried mail
+
+	prompted []string // messages that the session was started with
 }
 
 func newPost(mode string) *post {
@@ -76,7 +78,7 @@ func (p *post) currentMode() string {
 func (p *post) put(m *mesh, r peer.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.letters = append(p.letters, &letter{mesh: m, rec: r})
+	p.letters = append(p.letters, p.arrived(m, r))
 	p.touch()
 }
 

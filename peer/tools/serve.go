@@ -55,6 +55,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	who := identify(o.Getenv, c)
 	h := newHub(who, o.ConfigDir, o.Logger)
+	h.post.wasPrompted(promptedIDs(o.Getenv))
 	offers := &offers{hub: h, all: providers()}
 	l := newLink(newServer(h, listed, offers, o.Version), offers, o.Stdout, o.Logger)
 	h.ways = &ways{hub: h, link: l, channel: o.Getenv("CLAUDEMESH_CHANNEL") == "1", native: newNative(o.Getenv)}

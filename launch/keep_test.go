@@ -1,0 +1,118 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"claudemesh/peer"
+)
+
+func TestPaceBoundsWhatHappensWithinAnHour(t *testing.T) {
+	var p pace
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i, c := range []struct {
+		after time.Duration
+		rest  time.Duration // from then; 0 for none
+	}{
+		{0, 0}, {time.Minute, 0}, {time.Minute, 58 * time.Minute}, // three within an hour
+		{58 * time.Minute, time.Minute}, {time.Minute, time.Minute}, {time.Hour, 0},
+	} {
+		at = at.Add(c.after)
+		if free := p.free(at, 3); free.After(at) {
+			t.Fatalf("%d: not free before %v", i, free)
+		}
+		want := time.Time{}
+		if c.rest > 0 {
+			want = at.Add(c.rest)
+		}
+		if got := p.use(at, 3); !got.Equal(want) {
+			t.Errorf("%d: the next may be at %v, want %v", i, got, want)
+		}
+	}
+}
+
+func TestSessionRunsWhileAnyoneHasIt(t *testing.T) {
+	privateRuntime(t)
+	h := newTestHost(t)
+	id, other := newUUID(), newUUID()
+	if err := os.MkdirAll(h.sessionDir(id), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	live := filepath.Join(h.Dir, "sessions", "1.json")
+	of := func(pid int, session string) string { return fmt.Sprintf(`{"pid": %d, "sessionId": %q}`, pid, session) }
+	for _, c := range []struct {
+		name, text string
+		want       bool
+	}{
+		{"another session", of(os.Getpid(), other), false},
+		{"a process that is gone", of(1<<30, id), false},
+		{"no JSON", "{", false},
+		{"a process that runs", of(os.Getpid(), id), true},
+	} {
+		write(t, live, c.text)
+		if got := h.running(id); got != c.want {
+			t.Errorf("%s: running is %v", c.name, got)
+		}
+	}
+	if err := os.Remove(live); err != nil {
+		t.Fatal(err)
+	}
+	me := pidFile{os.Getpid(), processStart(os.Getpid())}
+	for _, p := range []pidFile{me, {me.PID, "before"}, {1 << 30, me.Start}} {
+		data, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(h.sessionDir(id), pidName), string(data))
+		if got := h.running(id); got != (p == me) {
+			t.Errorf("launched as %+v: running is %v", p, got)
+		}
+	}
+}
+
+func TestOneKeeperAtATime(t *testing.T) {
+	h := newTestHost(t)
+	id := newUUID()
+	if err := os.MkdirAll(h.sessionDir(id), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if stopped, err := h.StopWaking(t.Context(), id); stopped || err != nil {
+		t.Errorf("nobody keeps the session: %v, %v", stopped, err)
+	}
+	_, release, err := h.claimKeeper(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.claimKeeper(id); !errors.Is(err, errKept) {
+		t.Errorf("a second keeper: %v", err)
+	}
+	if got := h.Woken(); len(got) != 1 || got[0] != id || !inUse(h.sessionDir(id)) {
+		t.Errorf("kept are %v", got)
+	}
+	release()
+	if stopped, err := h.StopWaking(t.Context(), id); !stopped || err != nil || h.Woken() != nil {
+		t.Errorf("stopped: %v, %v; kept are %v", stopped, err, h.Woken())
+	}
+	for _, bad := range []string{"", "../../../../../../../../etc/passwd"} {
+		if _, err := h.StopWaking(t.Context(), bad); err == nil {
+			t.Errorf("%q was taken for a session", bad)
+		}
+	}
+}
+
+func TestPromptedIDsAreWords(t *testing.T) {
+	var records []peer.MailRecord
+	for _, id := range []string{"a", "b c", "d\n", "e"} {
+		r := peer.MailRecord{}
+		r.MessageID = id
+		records = append(records, r)
+	}
+	if got := promptedIDs(records); got != "a e" {
+		t.Errorf("got %q", got)
+	}
+}
