@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"claudemesh/peer"
-	"claudemesh/seal"
 	"claudemesh/wire"
 )
 
@@ -267,7 +266,7 @@ func (k *keeper) connect(ctx context.Context, c *peer.Config) (*peer.Client, err
 	o := peer.Options{
 		Mesh: *m, SessionID: k.SessionID, SessionKey: key, DisplayName: c.DisplayName, Role: c.Role, Groups: c.Groups, PID: os.Getpid(),
 		PeerType: "ai", Channel: "keeper", AutoAck: peer.AckOnSeen, Logger: k.Logger,
-		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(m.MeshID, pubkey) },
+		KeyByPubkey: keys.Finder(m.MeshID),
 	}
 	// Both are for others to see; the session works without.
 	o.Cwd, _ = os.Getwd()

@@ -151,6 +151,11 @@ func (s *SessionKeys) ByPubkey(meshID, pubkey string) (seal.PrivateKey, error) {
 	return seal.PrivateKey{}, ErrNoSessionKey
 }
 
+// Finder returns ByPubkey for one mesh, as Options.KeyByPubkey has it.
+func (s *SessionKeys) Finder(meshID string) func(pubkey string) (seal.PrivateKey, error) {
+	return func(pubkey string) (seal.PrivateKey, error) { return s.ByPubkey(meshID, pubkey) }
+}
+
 // Prune removes the keys, of all meshes, that have not been used for longer
 // than that and returns how many. What was sealed to them can no longer be
 // read. Files it cannot read are left alone.
