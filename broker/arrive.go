@@ -228,6 +228,7 @@ func (m *mesh) succeed(s, prev *session) {
 			}
 		}
 	}
+	m.resubscribe(s, prev)
 	m.leave(prev)
 	if prev.conn != nil {
 		prev.conn.close(wire.CloseSuperseded, "superseded")

@@ -68,7 +68,7 @@ func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Add
 		maxBytes:  srv.cfg.QueueBytes,
 		maxFrames: srv.cfg.QueueFrames,
 		start:     func() { go c.writeLoop() }, // serve waits for out.ended
-		drop:      func(n int) { srv.metrics.dropped(dropSlow, n) },
+		drop:      srv.metrics.droppedFrames,
 		ended:     make(chan struct{}),
 		overflow:  func() { c.close(wire.CloseSlow, "slow consumer") },
 	}

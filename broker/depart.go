@@ -22,6 +22,9 @@ func (m *mesh) disconnected(c *conn, left bool) {
 		m.slots--
 	}
 	m.unlease(s)
+	if !s.durable() {
+		m.deafenAll(s)
+	}
 	for _, b := range s.boxes() {
 		b.used = time.Now()
 	}
@@ -116,6 +119,9 @@ func (m *mesh) end(s *session) {
 			return err
 		}
 		if err := tx.SeenMember(s.member.id, row.LastSeen); err != nil {
+			return err
+		}
+		if err := tx.EndSubscriptions(s.addr); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { m.depart(s) })

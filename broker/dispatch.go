@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 
 	"claudemesh/store"
@@ -59,6 +60,24 @@ func later[Req wire.Request[Resp], Resp wire.Frame](h func(*mesh, *call, Req) er
 			return err
 		}
 		return h(m, c, req)
+	}}
+}
+
+// stored makes a route of h, which checks the request and returns the write
+// that serves it. That calls answer from an AfterCommit hook, so that the answer
+// has its place in the order of the commits; a failed write is answered here.
+func stored[Req wire.Request[Resp], Resp wire.Frame](h func(m *mesh, c *call, req Req, answer func(Resp)) (func(*store.Tx) error, error)) route {
+	var zero Req
+	return route{typ: zero.FrameType(), serve: func(m *mesh, c *call, p []byte, _ bool) error {
+		var req Req
+		if err := wire.Decode(p, &req); err != nil {
+			return err
+		}
+		write, err := h(m, c, req, func(res Resp) { c.reply(c.head.ReqID, res) })
+		if err != nil {
+			return err
+		}
+		return m.db.Write(context.Background(), write)
 	}}
 }
 

@@ -182,10 +182,11 @@ func TestMetrics(t *testing.T) {
 	for _, p := range wire.Priorities {
 		zero = append(zero, `broker_messages_routed_total{priority="`+string(p)+`"}`)
 	}
+	zero = append(zero, `broker_messages_routed_total{priority="stream"}`)
 	for _, c := range []wire.Code{wire.Malformed, wire.BadRequest, wire.RateLimited, wire.Internal} {
 		zero = append(zero, `broker_messages_rejected_total{reason="`+string(c)+`"}`)
 	}
-	for _, reason := range []string{dropSlow, dropMailboxFull, dropNotices} {
+	for _, reason := range []string{dropSlow, dropStreamed, dropMailboxFull, dropNotices} {
 		zero = append(zero, `broker_drops_total{reason="`+reason+`"}`)
 	}
 	for _, name := range zero {

@@ -188,6 +188,9 @@ func (m *mesh) revoke(id string, tell func()) error {
 		if err := tx.RevokeMember(id, time.Now()); err != nil {
 			return err
 		}
+		if err := tx.EndMemberSubscriptions(id); err != nil {
+			return err
+		}
 		mb.leaving = true
 		tx.AfterCommit(func() {
 			tell()

@@ -34,12 +34,13 @@ type mesh struct {
 	sessions   map[int64]*session  // by address: online or in their grace
 	keyed      map[string]*session // the same by key, of those with a key of their own
 	transients map[*session]bool
-	boxes      map[int64]*mailbox // by address, of those in use
-	slots      int                // connections of sessions, reserved ones included
-	pending    []pendingStatus    // hook reports that came before their session
-	markings   []marking          // to be stored
-	sweeping   bool               // a sweep runs
-	tidied     time.Time          // when tidy ran
+	boxes      map[int64]*mailbox           // by address, of those in use
+	audience   map[string]map[*session]bool // who subscribes to a stream, by its name
+	slots      int                          // connections of sessions, reserved ones included
+	pending    []pendingStatus              // hook reports that came before their session
+	markings   []marking                    // to be stored
+	sweeping   bool                         // a sweep runs
+	tidied     time.Time                    // when tidy ran
 	closed     bool
 
 	arriving map[int64]*session // by address: in the transaction under way; owned by the writer's goroutine
@@ -60,6 +61,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		srv: srv, db: db, id: id, log: srv.log.With("mesh", id),
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
 		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
+		audience: make(map[string]map[*session]bool),
 	}
 	if err := db.Write(ctx, m.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
@@ -120,6 +122,9 @@ func (m *mesh) loadSessions(tx *store.Tx) error {
 		}
 		m.boxes[s.own.addr], m.boxes[s.shared.addr] = s.own, s.shared
 		m.enter(s)
+		if err := m.loadSubscriptions(tx, s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -213,6 +218,7 @@ func (m *mesh) enter(s *session) {
 
 // leave ends s's presence. It is called with m.mu held.
 func (m *mesh) leave(s *session) {
+	m.deafenAll(s)
 	delete(m.sessions, s.addr)
 	delete(m.keyed, s.key)
 	s.member.live = slices.DeleteFunc(s.member.live, func(o *session) bool { return o == s })

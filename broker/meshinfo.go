@@ -17,6 +17,8 @@ func infoParts() []infoPart {
 	return []infoPart{
 		stateInfo,
 		memoryInfo,
+		streamNames,
+		skillNames,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // Reasons for which something is dropped; each is counted.
 const (
 	dropSlow        = "slow_consumer" // ephemeral frames of a peer that does not keep up
+	dropStreamed    = "stream_data"   // entries of streams, of such a peer: it can fetch those that are kept
 	dropMailboxFull = "mailbox_full"  // recipients of a multicast without room
 	dropNotices     = "notices"       // old notices of a sender who never comes
 	dropRelay       = "relay"         // answers of a peer that nobody waits for, from it
@@ -24,6 +25,7 @@ type metrics struct {
 	connectionsRejected *prometheus.CounterVec
 	active              prometheus.Gauge
 	routed              [len(wire.Priorities)]prometheus.Counter // by rank
+	streamed            prometheus.Counter                       // entries of streams
 	rejected            *prometheus.CounterVec
 	drops               *prometheus.CounterVec
 	expired             prometheus.Counter
@@ -57,7 +59,7 @@ func newMetrics(srv *Server) *metrics {
 			codes(wire.Capacity, wire.TimestampSkew, wire.Malformed, wire.BadSignature, wire.Unauthorized)...),
 		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "broker_connections_active", Help: "Authenticated connections."}),
 		rejected: vec("broker_messages_rejected_total", "Frames refused, by error code.", "reason", codes(wire.Malformed, wire.BadRequest, wire.RateLimited, wire.Internal)...),
-		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropMailboxFull, dropNotices, dropRelay),
+		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropStreamed, dropMailboxFull, dropNotices, dropRelay),
 		expired:  counter("broker_messages_expired_total", "Messages given up because their time ran out."),
 		sweeps:   counter("broker_ttl_sweeps_total", "Runs of the sweep that ends stale working statuses."),
 		hooks:    counter("broker_hook_requests_total", "Hook requests received."),
@@ -69,6 +71,7 @@ func newMetrics(srv *Server) *metrics {
 	for i, p := range wire.Priorities {
 		m.routed[i] = routed.WithLabelValues(string(p))
 	}
+	m.streamed = routed.WithLabelValues("stream")
 	gauge("broker_queue_depth", "Deliveries that are neither seen nor expired.", func() float64 { return float64(srv.queueDepth()) })
 	gauge("broker_db_healthy", "1 while every mesh can be read and written, else 0.", func() float64 {
 		if srv.healthy() {
@@ -93,6 +96,15 @@ func (m *metrics) dropped(reason string, n int) {
 	if n > 0 {
 		m.drops.WithLabelValues(reason).Add(float64(n))
 	}
+}
+
+// droppedFrames counts frames that found no room in an outbox.
+func (m *metrics) droppedFrames(k kind, n int) {
+	reason := dropSlow
+	if k == streamed {
+		reason = dropStreamed
+	}
+	m.dropped(reason, n)
 }
 
 func (m *metrics) handler() http.Handler {

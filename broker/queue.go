@@ -13,6 +13,7 @@ const (
 	answer    kind = iota // never dropped: the connection is closed instead
 	durable               // on disk, and bounded by the window of the session
 	ephemeral             // the oldest is dropped and counted
+	streamed              // as ephemeral, and counted apart: a subscriber can fetch what is kept
 	closing               // the last one: the close frame
 )
 
@@ -37,10 +38,10 @@ type outbox struct {
 	// Static.
 	maxBytes  int
 	maxFrames int
-	start     func()        // starts a writer; called with mu held
-	drop      func(n int)   // counts dropped frames; called with mu held
-	overflow  func()        // an answer does not fit; must not wait
-	ended     chan struct{} // closed when nothing more is taken and no writer runs
+	start     func()              // starts a writer; called with mu held
+	drop      func(k kind, n int) // counts dropped frames; called with mu held
+	overflow  func()              // an answer does not fit; must not wait
+	ended     chan struct{}       // closed when nothing more is taken and no writer runs
 
 	mu      sync.Mutex
 	frames  []frame
@@ -67,7 +68,7 @@ func (q *outbox) tryPush(f frame) (ok, full bool) {
 	if f.kind != durable && !q.fits(f) {
 		q.makeRoom(f)
 		if !q.fits(f) {
-			q.drop(1)
+			q.drop(f.kind, 1)
 			return false, true
 		}
 	}
@@ -102,14 +103,14 @@ func (q *outbox) fits(f frame) bool {
 func (q *outbox) makeRoom(f frame) {
 	kept, count := q.frames[:0], len(q.frames)
 	for _, g := range q.frames {
-		if g.kind == ephemeral && (q.bytes+len(f.data) > q.maxBytes || count >= q.maxFrames) {
+		if (g.kind == ephemeral || g.kind == streamed) && (q.bytes+len(f.data) > q.maxBytes || count >= q.maxFrames) {
 			q.bytes -= len(g.data)
 			count--
+			q.drop(g.kind, 1)
 			continue
 		}
 		kept = append(kept, g)
 	}
-	q.drop(len(q.frames) - len(kept))
 	clear(q.frames[len(kept):])
 	q.frames = kept
 }

@@ -10,7 +10,7 @@ import (
 func newOutbox(maxBytes, maxFrames int, dropped, overflows *int) *outbox {
 	return &outbox{
 		maxBytes: maxBytes, maxFrames: maxFrames, start: func() {}, ended: make(chan struct{}),
-		drop: func(n int) { *dropped += n }, overflow: func() { *overflows++ },
+		drop: func(_ kind, n int) { *dropped += n }, overflow: func() { *overflows++ },
 	}
 }
 
@@ -19,12 +19,13 @@ func TestWhatAnOutboxDropsAndKeeps(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		bytes, frames   int
-		in              string // a: answer, d: durable, e: ephemeral; each of 10 bytes
+		in              string // a: answer, d: durable, e: ephemeral, s: streamed; each of 10 bytes
 		want            string
 		drop, overflows int
 	}{
 		{"all fits", 100, 10, "adeade", "adeade", 0, 0},
 		{"the oldest event makes room for an event", 30, 10, "eae" + "e", "aee", 1, 0},
+		{"so do entries of streams", 30, 10, "sas" + "e", "ase", 1, 0},
 		{"events make room for an answer", 30, 10, "eee" + "a", "eea", 1, 0},
 		{"frames are bounded too", 1000, 3, "eae" + "a", "aea", 1, 0},
 		{"an event that finds no room is dropped", 30, 10, "aaa" + "e", "aaa", 1, 0},
@@ -34,14 +35,14 @@ func TestWhatAnOutboxDropsAndKeeps(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var dropped, overflows int
 			q := newOutbox(c.bytes, c.frames, &dropped, &overflows)
-			kinds := map[rune]kind{'a': answer, 'd': durable, 'e': ephemeral}
+			kinds := map[rune]kind{'a': answer, 'd': durable, 'e': ephemeral, 's': streamed}
 			for _, r := range c.in {
 				q.push(frame{kind: kinds[r], data: make([]byte, 10)})
 			}
 			frames, _ := q.take(nil)
 			var got string
 			for _, f := range frames {
-				got += string("ade"[f.kind])
+				got += string("ades"[f.kind])
 			}
 			if got != c.want || dropped != c.drop || overflows != c.overflows {
 				t.Errorf("holds %s, %d dropped, %d overflows; want %s, %d, %d", got, dropped, overflows, c.want, c.drop, c.overflows)

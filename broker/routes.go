@@ -42,6 +42,20 @@ func routes() []route {
 		handle((*mesh).shareContext),
 		handle((*mesh).getContext),
 		handle((*mesh).listContexts),
+
+		// Streams.
+		handle((*mesh).createStream),
+		stored((*mesh).subscribe),
+		order((*mesh).unsubscribe),
+		later((*mesh).publish),
+		handle((*mesh).listStreams),
+		order((*mesh).deleteStream),
+
+		// Skills.
+		handle((*mesh).shareSkill),
+		handle((*mesh).getSkill),
+		handle((*mesh).listSkills),
+		handle((*mesh).removeSkill),
 	}
 }
 

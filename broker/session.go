@@ -59,19 +59,29 @@ type session struct {
 	// It is owned by the writer of the store, for the next write to go on from.
 	staged *session
 
-	own, shared *mailbox // its own mail, and its member's
-	inflight    int      // items leased to it
-	pushed      int      // messages handed to it on this connection
-	pumping     bool     // a pump runs
-	behind      bool     // something may wait that was not pushed when it came
-	drained     bool     // the drained frame was sent
-	markings    int      // acknowledgements of it that wait to be stored
-	noticed     int64    // the newest notice pushed to it
-	unnoticed   bool     // notices wait for room in its outbox
+	own, shared *mailbox        // its own mail, and its member's
+	inflight    int             // items leased to it
+	pushed      int             // messages handed to it on this connection
+	pumping     bool            // a pump runs
+	behind      bool            // something may wait that was not pushed when it came
+	drained     bool            // the drained frame was sent
+	markings    int             // acknowledgements of it that wait to be stored
+	subscribed  map[string]bool // streams, by name; nil for none
+	noticed     int64           // the newest notice pushed to it
+	unnoticed   bool            // notices wait for room in its outbox
 }
 
 // takesMail reports whether messages may be pushed to s.
 func (s *session) takesMail() bool { return s.conn != nil && (!s.hello.Transient || s.hello.Drain) }
+
+// mayWrite refuses a member whose revocation has just been written. It is
+// called on the writer's goroutine.
+func (s *session) mayWrite() error {
+	if s.member.leaving {
+		return refused(wire.Unauthorized)
+	}
+	return nil
+}
 
 // boxes returns the mailboxes that s drains.
 func (s *session) boxes() []*mailbox {

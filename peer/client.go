@@ -81,7 +81,8 @@ type Client struct {
 	sends     map[string]*Sending // by id
 	sent      uint64              // numbers the sends
 	desired   desired
-	rest      int // of the mail, when it was drained
+	streams   map[string]*Subscription // by name of the stream
+	rest      int                      // of the mail, when it was drained
 	isDrained bool
 }
 
@@ -138,6 +139,7 @@ func newClient(opts Options) (*Client, error) {
 		events:    newEvents(),
 		calls:     make(map[string]*call),
 		sends:     make(map[string]*Sending),
+		streams:   make(map[string]*Subscription),
 	}
 	if err := c.loadKeys(); err != nil {
 		return nil, fmt.Errorf("mesh %s: %w", opts.Mesh.Slug, err)

@@ -25,6 +25,8 @@
 //     broker recognises its id
 //   - mail in the inbox, and what the broker was not yet told of it
 //   - what the session wants known of itself: groups, summary, status (desired.go)
+//   - what it subscribes to: it subscribes again, from the entry after the last
+//     it has read
 //   - nothing else: a call that had no answer fails with ErrLost
 //
 // # Mail
@@ -37,6 +39,6 @@
 //
 // # Locks
 //
-// Client.mu, then inbox.mu or the mutex of a conn; those of boxes and peerCache
+// Client.mu, then inbox.mu, the mutex of a conn or of a Subscription; those of boxes and peerCache
 // stand alone. None is held while waiting.
 package peer

@@ -15,6 +15,7 @@ func pushHandlers() map[wire.Type]func(*Client, []byte) {
 		(wire.Drained{}).FrameType(): on((*Client).drainDone),
 
 		(wire.StateChange{}).FrameType(): on((*Client).stateChanged),
+		(wire.StreamData{}).FrameType():  on((*Client).streamData),
 	}
 }
 

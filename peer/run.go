@@ -154,6 +154,9 @@ func (c *Client) opened(k *conn, ack wire.HelloAck) []wish {
 	for _, s := range waiting {
 		c.transmit(s)
 	}
+	for _, s := range c.streams {
+		s.lag()
+	}
 	c.setStatus(Status{State: StateOpen})
 	if c.opts.Transient {
 		return nil

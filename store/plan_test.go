@@ -33,9 +33,12 @@ var mayScan = map[string]string{
 	"selectMemoryNewest": "for a tag or name without letters and digits, which the full text cannot find",
 	"selectContexts":     "one of each member",
 	"selectContextFound": "one of each member",
+	"selectStreams":      "lists all streams, a thousand at most",
+	"countStreams":       "a thousand at most",
+	"countSkills":        "a thousand at most",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|a|d|m|n|o|s)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|a|d|m|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {

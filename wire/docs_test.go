@@ -233,7 +233,9 @@ func (d *docs) referencedTypes(b *strings.Builder, heading string, ts []reflect.
 	}
 }
 
-func eventBodies() []any { return []any{PeerEvent{}, ProfileUpdated{}, MessageExpired{}} }
+func eventBodies() []any {
+	return []any{PeerEvent{}, ProfileUpdated{}, MessageExpired{}, SkillShared{}, SkillRemoved{}}
+}
 
 func (d *docs) events() string {
 	var b strings.Builder

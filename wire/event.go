@@ -9,6 +9,8 @@ const (
 	EventPeerHidden     = "peer_hidden"     // PeerEvent
 	EventProfileUpdated = "profile_updated" // ProfileUpdated
 	EventMessageExpired = "message_expired" // MessageExpired
+	EventSkillShared    = "skill_shared"    // SkillShared
+	EventSkillRemoved   = "skill_removed"   // SkillRemoved
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

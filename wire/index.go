@@ -76,6 +76,25 @@ func Index() []Entry {
 		toPeer(ContextResults{}),
 		request(ListContexts{}),
 		toPeer(ContextList{}),
+
+		request(CreateStream{}),
+		toPeer(StreamCreated{}),
+		request(Subscribe{}),
+		toPeer(Subscribed{}),
+		request(Unsubscribe{}),
+		request(Publish{}),
+		toPeer(StreamData{}),
+		request(ListStreams{}),
+		toPeer(StreamList{}),
+		request(DeleteStream{}),
+
+		request(ShareSkill{}),
+		toPeer(SkillAck{}),
+		request(GetSkill{}),
+		toPeer(SkillData{}),
+		request(ListSkills{}),
+		toPeer(SkillList{}),
+		request(RemoveSkill{}),
 	}
 }
 

@@ -30,6 +30,21 @@ const (
 	MaxPeerFile      = 1 << 20  // bytes of a file that a peer sends
 	MaxPeerEntries   = 500      // entries of a listing that a peer sends
 	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
+
+	MaxStreams       = 1000 // of a mesh
+	MaxStreamName    = 128
+	MaxSubscriptions = 256       // of one session
+	KeepEntries      = 100       // entries that a stream keeps unless its maker said else
+	MaxKeep          = 1000      // entries that a stream keeps at most
+	MaxEntryBytes    = 256 << 10 // of Publish.Data
+	MaxStreamBytes   = 1 << 20   // of the entries that a stream keeps; the newest is kept always
+
+	MaxSkills           = 1000 // of a mesh
+	MaxSkillName        = 128
+	MaxSkillText        = 1000 // a skill's description, when_to_use and the like
+	MaxSkillTags        = 20
+	MaxSkillTools       = 100       // in SkillManifest.AllowedTools
+	MaxInstructionBytes = 256 << 10 // of a skill's text
 )
 
 // Limits of what the members of a mesh share. Bytes are those of the JSON.

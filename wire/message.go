@@ -35,6 +35,8 @@ type Ack struct {
 	Unknown bool `json:"unknown,omitempty"`
 	// Duplicate is set where the message had been accepted before.
 	Duplicate bool `json:"duplicate,omitempty"`
+	// Seq is the number of the entry that a Publish has added to its stream.
+	Seq int64 `json:"seq,omitempty"`
 }
 
 // Outcome says where an accepted message is.

@@ -57,6 +57,10 @@ func AppendAck(dst []byte, reqID string, a *Ack) []byte {
 	if a.Duplicate {
 		dst = append(dst, `,"duplicate":true`...)
 	}
+	if a.Seq != 0 {
+		dst = append(dst, `,"seq":`...)
+		dst = strconv.AppendInt(dst, a.Seq, 10)
+	}
 	return append(dst, '}')
 }
 
