@@ -64,6 +64,7 @@ type Client struct {
 	boxes     *boxes
 	events    *events
 	peers     peerCache
+	files     fileServer
 
 	requests atomic.Uint64
 	in, out  atomic.Int64

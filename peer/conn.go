@@ -25,7 +25,7 @@ type conn struct {
 	buf bytes.Buffer
 
 	mu    sync.Mutex
-	queue [][]byte // bounded by the calls and sends that may be under way
+	queue [][]byte // bounded by the calls and sends that may be under way, and by fileServer
 }
 
 func (k *conn) touch() { k.alive.Store(time.Now().UnixNano()) }
@@ -56,6 +56,16 @@ func (k *conn) write(frame []byte) {
 	case k.wake <- struct{}{}:
 	default:
 	}
+}
+
+// waiting returns how many bytes wait to be written.
+func (k *conn) waiting() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range k.queue {
+		n += len(f)
+	}
+	return n
 }
 
 // writeLoop writes what is queued until ctx ends or a write fails.

@@ -37,8 +37,18 @@
 // broker keeps it. A message is authenticated only if its box opened or its
 // signature fits; what was sent to a key is never read in any other way.
 //
+// # Files
+//
+// What other peers ask of this machine's files is read by a few workers, by
+// what package share permits, and answered under the _reqId of the broker.
+// Each access is in the user's log before it is answered (sharing.go).
+//
 // # Locks
 //
+<<<<<<< HEAD
 // Client.mu, then inbox.mu, the mutex of a conn or of a Subscription; those of boxes and peerCache
+=======
+// Client.mu, then inbox.mu or the mutex of a conn; those of boxes, peerCache and fileServer
+>>>>>>> 61105a1 (peer: sessions serve the files that their user shares, from a few workers, and log each access)
 // stand alone. None is held while waiting.
 package peer

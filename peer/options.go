@@ -46,6 +46,10 @@ type Options struct {
 	// mail sealed to a session that is gone can be opened. It may be nil; an
 	// error means that there is none.
 	KeyByPubkey func(pubkey string) (seal.PrivateKey, error)
+	// ShareFrom is the configuration directory whose sharedDirs say which files
+	// of this machine other peers may read; see Config.Shared. It is looked at
+	// for each request. Empty shares nothing.
+	ShareFrom string
 	// Logger takes what is of use to whoever looks for a fault; nil discards.
 	Logger *slog.Logger
 

@@ -16,6 +16,9 @@ func pushHandlers() map[wire.Type]func(*Client, []byte) {
 
 		(wire.StateChange{}).FrameType(): on((*Client).stateChanged),
 		(wire.StreamData{}).FrameType():  on((*Client).streamData),
+
+		(wire.PeerFileRequestForward{}).FrameType(): onRequest((*Client).fileAsked),
+		(wire.PeerDirRequestForward{}).FrameType():  onRequest((*Client).dirAsked),
 	}
 }
 
@@ -28,6 +31,18 @@ func on[F wire.Frame](handle func(*Client, *F)) func(*Client, []byte) {
 			return
 		}
 		handle(c, f)
+	}
+}
+
+// onRequest is on for what the broker relays from another peer, which is
+// answered under its _reqId.
+func onRequest[F wire.Frame](handle func(*Client, string, *F)) func(*Client, []byte) {
+	return func(c *Client, p []byte) {
+		h, err := wire.Peek(p)
+		if err != nil {
+			return
+		}
+		on(func(c *Client, f *F) { handle(c, h.ReqID, f) })(c, p)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 func (c *Client) run(ctx context.Context) {
 	defer close(c.done)
 	defer c.events.close()
+	defer c.files.workers.Wait()
 	opened := false
 	for failures := 0; ; failures++ {
 		k, ack, err := c.connect(ctx)

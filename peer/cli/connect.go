@@ -70,7 +70,7 @@ func (e *Env) options(c *peer.Config, m *peer.Mesh) (peer.Options, error) {
 	o := peer.Options{
 		Mesh: *m, DisplayName: peer.DisplayName(e.Getenv, c), PID: os.Getpid(), PeerType: "human", Channel: "cli",
 		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(m.MeshID, pubkey) },
-		Logger:      e.Logger(),
+		ShareFrom:   e.ConfigDir, Logger: e.Logger(),
 	}
 	// Both are for others to see; a command works without.
 	o.Cwd, _ = os.Getwd()

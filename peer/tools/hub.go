@@ -118,6 +118,7 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 		Mesh: entry, SessionID: h.who.session, SessionKey: key, DisplayName: h.who.name, Cwd: h.who.cwd, Hostname: h.who.hostname,
 		PID: os.Getpid(), PeerType: "ai", Channel: h.who.channel, Model: h.who.model, Role: h.who.role, Groups: h.who.groups,
 		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(entry.MeshID, pubkey) },
+		ShareFrom:   h.dir,
 		Logger:      h.log,
 	})
 	if err != nil {
