@@ -45,10 +45,6 @@
 //
 // # Locks
 //
-<<<<<<< HEAD
-// Client.mu, then inbox.mu, the mutex of a conn or of a Subscription; those of boxes and peerCache
-=======
-// Client.mu, then inbox.mu or the mutex of a conn; those of boxes, peerCache and fileServer
->>>>>>> 61105a1 (peer: sessions serve the files that their user shares, from a few workers, and log each access)
-// stand alone. None is held while waiting.
+// Client.mu, then inbox.mu, the mutex of a conn or of a Subscription; those of
+// boxes, peerCache and fileServer stand alone. None is held while waiting.
 package peer
