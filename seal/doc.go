@@ -29,6 +29,8 @@
 //   - PlainEnvelope: nothing. It is how old peers speak to more than one recipient, and must be shown as such.
 //   - SealSecret (file bodies, vault values): whoever lacks the key can neither read nor alter the data. Who made
 //     it, and whether it is the latest, is not said.
+//   - StreamWriter, StreamReader (file bodies of any size): the same, part by part: what has been read is authentic, and all of
+//     it is there once the reader has come to the end. Not given: that a ciphertext opens under one key only.
 //   - SealAnonymous (wrapping those keys): only the recipient can open it. Anyone could have made it.
 //   - Invite: the owner key it names signed all its fields. Whether that key owns the mesh, and whether the invite
 //     was revoked or used up, the broker knows. An invite carries the mesh root key and is as secret as it.
