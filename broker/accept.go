@@ -56,7 +56,7 @@ func (srv *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		srv.conns.Done()
 		return // Accept has answered
 	}
-	c := newConn(srv, ws, hj.conn, addr)
+	c := newConn(srv, ws, hj.conn, r)
 	srv.mu.Lock()
 	srv.open[c] = struct{}{}
 	srv.mu.Unlock()

@@ -24,7 +24,7 @@ type caller struct {
 func signed[Res any](srv *Server, fn func(*mesh, *caller, []byte) (Res, error)) http.HandlerFunc {
 	return api(func(r *http.Request, body []byte) (Res, error) {
 		var none Res
-		key, err := srv.signer(r, body)
+		key, err := srv.signer(r, sha256.Sum256(body))
 		if err != nil {
 			return none, err
 		}
@@ -48,9 +48,9 @@ func signed[Res any](srv *Server, fn func(*mesh, *caller, []byte) (Res, error)) 
 // in it, so that nobody learns which meshes there are.
 var notACaller = wire.Errorf(wire.Unauthorized, "the key that signed this is no member of the mesh")
 
-// signer returns the key that signed r, lower case. Whoever finds that this
-// key may ask calls once.
-func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
+// signer returns the key that signed r, whose body has that sum, lower case.
+// Whoever finds that this key may ask calls once.
+func (srv *Server) signer(r *http.Request, body [32]byte) (string, error) {
 	pubkey, signature := r.Header.Get(wire.HeaderPubkey), r.Header.Get(wire.HeaderSignature)
 	if pubkey == "" || signature == "" {
 		return "", wire.Errorf(wire.Unauthorized, "sign the request: headers %s, %s and %s", wire.HeaderPubkey, wire.HeaderTimestamp, wire.HeaderSignature)
@@ -63,7 +63,7 @@ func (srv *Server) signer(r *http.Request, body []byte) (string, error) {
 	if err != nil {
 		return "", wire.Errorf(wire.Unauthorized, "%s must be 64 hex digits", wire.HeaderPubkey)
 	}
-	text, err := seal.HTTPText(r.Method, r.URL.RequestURI(), pubkey, at, sha256.Sum256(body))
+	text, err := seal.HTTPText(r.Method, r.URL.RequestURI(), pubkey, at, body)
 	if err != nil || !key.Verify(text, signature) {
 		return "", wire.Errorf(wire.BadSignature, "the signature does not fit the request")
 	}

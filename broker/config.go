@@ -21,7 +21,7 @@ type Config struct {
 	Data      string // data directory
 	PublicURL string // as others reach the broker: http(s)://host[:port]; empty derives it from Listen
 
-	LegacyClients       bool   // serve unsigned hooks from addresses with an open session
+	LegacyClients       bool   // serve unsigned hooks and uploads from addresses with an open session
 	RequireSessionProof bool   // refuse session keys that are not proven, of older clients too
 	AllowOrigins        string // web origins that may call, separated by commas; none by default
 	AllowHosts          string // host names beside the obvious ones that requests may name
@@ -35,6 +35,10 @@ type Config struct {
 	MailboxCap     int           // messages waiting for one recipient
 	QueueBytes     int           // outbound bytes waiting for one connection
 	QueueFrames    int           // outbound frames waiting for one connection
+	MaxFile        int64         // bytes of a shared file
+	FileQuota      int64         // bytes of all shared files of a mesh
+	MinFree        int64         // bytes of the disk that shared files leave free; 0 leaves none
+	MaxTransfers   int           // uploads and downloads of a mesh at a time
 	Grace          time.Duration // a session outlives its socket by this
 	Lease          time.Duration // a pushed message is offered again after it
 	StatusTTL      time.Duration // working becomes idle after it
@@ -53,6 +57,7 @@ func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7900", MaxConnections: 100, MaxFrame: wire.MaxOrdinaryBytes, MaxSockets: 256,
 		Rate: 1000, Burst: 2000, HTTPRate: 600, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
+		MaxFile: 4 << 30, FileQuota: 20 << 30, MinFree: 256 << 20, MaxTransfers: 64,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
 		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, ShutdownWithin: 10 * time.Second,
 		Log: slog.New(slog.DiscardHandler), Version: "dev", GitSHA: "unknown",
@@ -64,7 +69,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Listen, "listen", c.Listen, "listen on `host:port`; port 0 takes a free one")
 	fs.StringVar(&c.Data, "data", c.Data, "keep everything in `directory`")
 	fs.StringVar(&c.PublicURL, "public-url", c.PublicURL, "be known as `url`, for invites, behind a proxy for instance")
-	fs.BoolVar(&c.LegacyClients, "legacy-clients", c.LegacyClients, "serve unsigned hooks of older clients, from addresses with an open session")
+	fs.BoolVar(&c.LegacyClients, "legacy-clients", c.LegacyClients, "serve unsigned hooks and uploads of older clients, from addresses with an open session")
 	fs.BoolVar(&c.RequireSessionProof, "require-session-proof", c.RequireSessionProof, "refuse older clients that do not prove their session key")
 	fs.StringVar(&c.AllowOrigins, "allow-origin", c.AllowOrigins, "let web pages of these `origins` call, separated by commas")
 	fs.StringVar(&c.AllowHosts, "allow-host", c.AllowHosts, "answer requests for these host `names` too, separated by commas")
@@ -77,6 +82,10 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.MailboxCap, "mailbox-cap", c.MailboxCap, "keep at most `n` messages waiting for one recipient")
 	fs.IntVar(&c.QueueBytes, "queue-bytes", c.QueueBytes, "close a connection that leaves `n` bytes unread")
 	fs.IntVar(&c.QueueFrames, "queue-frames", c.QueueFrames, "close a connection that leaves `n` frames unread")
+	fs.Var((*byteSize)(&c.MaxFile), "max-file", "take shared files of at most `size`, such as 500MiB")
+	fs.Var((*byteSize)(&c.FileQuota), "file-quota", "keep at most this `size` of shared files per mesh")
+	fs.Var((*byteSize)(&c.MinFree), "min-free", "refuse shared files that would leave less than this `size` of the disk free")
+	fs.IntVar(&c.MaxTransfers, "max-transfers", c.MaxTransfers, "carry at most `n` uploads and downloads per mesh at a time")
 	fs.DurationVar(&c.Grace, "grace", c.Grace, "keep a session this `long` after its socket went")
 	fs.DurationVar(&c.Lease, "lease", c.Lease, "offer a pushed message again after this `long` without an answer")
 	fs.DurationVar(&c.StatusTTL, "status-ttl", c.StatusTTL, "take a session for idle that was working this `long` ago")
@@ -94,6 +103,7 @@ func (c *Config) Check() error {
 		{"max-connections", float64(c.MaxConnections)}, {"max-frame", float64(c.MaxFrame)}, {"max-sockets", float64(c.MaxSockets)},
 		{"rate", c.Rate}, {"burst", float64(c.Burst)}, {"http-rate", c.HTTPRate}, {"mailbox-cap", float64(c.MailboxCap)},
 		{"queue-bytes", float64(c.QueueBytes)}, {"queue-frames", float64(c.QueueFrames)}, {"grace", float64(c.Grace)},
+		{"max-file", float64(c.MaxFile)}, {"file-quota", float64(c.FileQuota)}, {"max-transfers", float64(c.MaxTransfers)},
 		{"lease", float64(c.Lease)}, {"status-ttl", float64(c.StatusTTL)}, {"hook-fresh", float64(c.HookFresh)},
 		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)},
 	} {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ type conn struct {
 	ws     *websocket.Conn
 	socket *corkedConn
 	addr   netip.Addr
+	host   string // that the peer reaches the broker by, with the port
 
 	out     outbox
 	alive   atomic.Int64 // Unix nanoseconds of the last sign of life
@@ -60,8 +63,8 @@ const (
 // errClosing ends the reader of a connection that the broker closes.
 var errClosing = errors.New("closing")
 
-func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, addr netip.Addr) *conn {
-	c := &conn{srv: srv, ws: ws, socket: socket, addr: addr}
+func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, r *http.Request) *conn {
+	c := &conn{srv: srv, ws: ws, socket: socket, addr: remote(r), host: strings.Clone(r.Host)}
 	c.limiter = rate.NewLimiter(rate.Limit(srv.cfg.Rate), srv.cfg.Burst)
 	c.alive.Store(time.Now().UnixNano())
 	c.out = outbox{

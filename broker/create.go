@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"regexp"
 	"strings"
@@ -25,7 +26,7 @@ func (srv *Server) createMesh(r *http.Request, body []byte) (wire.CreateMeshResu
 		return wire.CreateMeshResult{}, wire.Errorf(wire.Unauthorized,
 			"to make a mesh takes the broker's admin token: it is in server.json in its data directory")
 	}
-	signer, err := srv.signer(r, body)
+	signer, err := srv.signer(r, sha256.Sum256(body))
 	if err == nil {
 		err = srv.once(r)
 	}

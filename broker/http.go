@@ -43,6 +43,9 @@ func (srv *Server) endpoints() []endpoint {
 		{"POST /mesh/{mesh}/invites", true, signed(srv, (*mesh).addInvite)},
 		{"DELETE /mesh/{mesh}/invites/{id}", true, signed(srv, (*mesh).revokeInvite)},
 		{"POST /hook/set-status", true, srv.serveHook},
+
+		{"POST /upload", true, srv.serveUpload},
+		{"GET /download/{mesh}/{file}", false, srv.serveDownload},
 	}
 }
 
@@ -191,7 +194,9 @@ func allowOrigin(h http.Header, origin string) {
 	h.Set("Vary", "Origin")
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", strings.Join([]string{"Content-Type", "Authorization",
-		wire.HeaderPubkey, wire.HeaderTimestamp, wire.HeaderSignature}, ", "))
+		wire.HeaderPubkey, wire.HeaderTimestamp, wire.HeaderSignature, wire.HeaderMesh, wire.HeaderMember, wire.HeaderFileName,
+		wire.HeaderTags, wire.HeaderPersist, wire.HeaderTarget, wire.HeaderEncrypted, wire.HeaderOwner, wire.HeaderFileKeys,
+		wire.HeaderSHA256}, ", "))
 }
 
 // knows reports whether host, of a Host header, may be this broker. An

@@ -17,10 +17,11 @@ import (
 // their mailboxes. Meshes share nothing but the process.
 type mesh struct {
 	// Static.
-	srv *Server
-	db  *store.DB
-	log *slog.Logger
-	id  string
+	srv   *Server
+	db    *store.DB
+	blobs *store.Blobs // the bytes of shared files
+	log   *slog.Logger
+	id    string
 
 	wg sync.WaitGroup // pumps and other work for this mesh
 
@@ -42,6 +43,7 @@ type mesh struct {
 	sweeping   bool                         // a sweep runs
 	tidied     time.Time                    // when tidy ran
 	closed     bool
+	files      fileRoom
 
 	arriving map[int64]*session // by address: in the transaction under way; owned by the writer's goroutine
 }
@@ -58,7 +60,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		return nil, err
 	}
 	m := &mesh{
-		srv: srv, db: db, id: id, log: srv.log.With("mesh", id),
+		srv: srv, db: db, blobs: store.OpenBlobs(path), id: id, log: srv.log.With("mesh", id),
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
 		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
 		audience: make(map[string]map[*session]bool),
@@ -66,6 +68,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 	if err := db.Write(ctx, m.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
 	}
+	m.sweepBlobs(ctx)
 	return m, nil
 }
 
@@ -91,6 +94,9 @@ func (m *mesh) load(tx *store.Tx) (err error) {
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+	}
+	if err := m.loadFiles(tx); err != nil {
+		return err
 	}
 	return m.loadSessions(tx)
 }

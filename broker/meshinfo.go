@@ -19,6 +19,7 @@ func infoParts() []infoPart {
 		memoryInfo,
 		streamNames,
 		skillNames,
+		countFiles,
 	}
 }
 

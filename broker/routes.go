@@ -56,6 +56,14 @@ func routes() []route {
 		handle((*mesh).getSkill),
 		handle((*mesh).listSkills),
 		handle((*mesh).removeSkill),
+
+		// Files.
+		handle((*mesh).uploadToken),
+		handle((*mesh).getFile),
+		handle((*mesh).listFiles),
+		handle((*mesh).fileStatus),
+		handle((*mesh).deleteFile),
+		handle((*mesh).grantFileAccess),
 	}
 }
 

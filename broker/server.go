@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"claudemesh/seal"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -31,9 +32,11 @@ type Server struct {
 	started  time.Time
 	unopened []string // meshes that could not be opened
 	guard    hostGuard
+	tickets  *seal.Tickets // to download files
 
 	replays  replays
 	limits   rateLimits
+	carried  transfers
 	sockets  socketCount
 	conns    sync.WaitGroup // connections being served
 	stopping atomic.Bool
@@ -64,6 +67,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	srv := &Server{
 		cfg: cfg, log: cfg.Log, lock: lock, identity: identity, routes: tableOf(routes()), started: time.Now(),
 		wake: make(chan struct{}, 1), meshes: make(map[string]*mesh), open: make(map[*conn]struct{}),
+	}
+	if srv.tickets, err = seal.NewTickets(identity.Key); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
@@ -183,6 +189,7 @@ func ignoreClosed(err error) error {
 // shutdown ends the connections and closes the broker, within a bound.
 func (srv *Server) shutdown(hs *http.Server) error {
 	srv.stopping.Store(true)
+	srv.carried.stop() // who downloads goes on when the broker is back
 	ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.ShutdownWithin)
 	defer cancel()
 	err := hs.Shutdown(ctx)

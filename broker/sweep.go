@@ -37,6 +37,8 @@ func (m *mesh) sweep(now time.Time) {
 	m.evict(now)
 	for m.expire(now) {
 	}
+	for m.expireFiles(now) {
+	}
 	m.mu.Lock()
 	due := now.Sub(m.tidied) >= tidyEvery
 	if due {
@@ -68,6 +70,7 @@ func (m *mesh) tidy(now time.Time) {
 	})
 	m.logFailed("tidy", err)
 	m.logFailed("hand on mail", m.adopt(now))
+	m.sweepBlobs(context.Background())
 }
 
 // evict forgets mailboxes that nobody has drained or written to for a while.

@@ -174,3 +174,12 @@ type HookResult struct {
 	Pending    bool   `json:"pending,omitempty"`
 	Updated    int    `json:"updated,omitempty"` // sessions that changed
 }
+
+// UploadResult answers POST /upload.
+type UploadResult struct {
+	HTTPResult
+	FileID string `json:"fileId,omitempty"`
+	// What the broker has on disk, for the client to compare with what it sent. Both are additions.
+	Size   int64  `json:"size,omitempty"`
+	SHA256 string `json:"sha256,omitempty"` // lower-case hex
+}

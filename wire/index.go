@@ -95,6 +95,18 @@ func Index() []Entry {
 		request(ListSkills{}),
 		toPeer(SkillList{}),
 		request(RemoveSkill{}),
+
+		request(UploadToken{}),
+		toPeer(UploadTokenResult{}),
+		request(GetFile{}),
+		toPeer(FileURL{}),
+		request(ListFiles{}),
+		toPeer(FileList{}),
+		request(GetFileStatus{}),
+		toPeer(FileStatus{}),
+		request(DeleteFile{}),
+		request(GrantFileAccess{}),
+		toPeer(FileAccessGranted{}),
 	}
 }
 

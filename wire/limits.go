@@ -65,6 +65,19 @@ const (
 	MaxContextBytes   = 48 << 10
 )
 
+// Limits of shared files. How large they may be is a setting of the broker.
+const (
+	MaxFileNameBytes = 255
+	MaxFileTags      = 32       // of one file
+	MaxFileTag       = 64       // one tag
+	MaxFileKeys      = 40       // keys given with an upload; further ones are granted
+	MaxFileGrants    = 1000     // keys of one file
+	MaxFileList      = 100      // files in one answer
+	MaxFileAccesses  = 1000     // of one file that are kept
+	MaxFiles         = 10_000   // of a mesh
+	MaxOldFileBytes  = 50 << 20 // of a file sealed as one box, which is held in memory at both ends
+)
+
 // Times that both ends know.
 const (
 	HelloDeadline = 10 * time.Second // a socket without hello is closed
@@ -74,6 +87,9 @@ const (
 	Grace         = 90 * time.Second // a session is kept after its socket went
 	Lease         = 30 * time.Second // a pushed message is offered again after it
 	RelayDeadline = 15 * time.Second // a peer answers a request for its files within it
+	DownloadFor   = 5 * time.Minute  // the URL of a file is good
+	UploadFor     = time.Minute      // an upload token is good
+	EphemeralFor  = 24 * time.Hour   // an ephemeral file is kept
 )
 
 // Close codes of the WebSocket, with the text that goes with each.

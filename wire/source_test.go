@@ -115,7 +115,7 @@ func readConst(t *testing.T, spec *ast.ValueSpec) constant {
 		return c
 	}
 	// Names of other packages are unknown here, but those of package time are few.
-	expr := strings.NewReplacer("time.Second", "1", "time.Minute", "60").Replace(c.expr)
+	expr := strings.NewReplacer("time.Second", "1", "time.Minute", "60", "time.Hour", "3600").Replace(c.expr)
 	if v, err := types.Eval(token.NewFileSet(), nil, token.NoPos, expr); err == nil && v.Value != nil {
 		c.value = v.Value.ExactString()
 	}
