@@ -78,6 +78,7 @@ func libraries() []library {
 		{"github.com/mark3labs/mcp-go", []string{"peer/tools"}, "the handshake, revisions and shapes of MCP"},
 		{"github.com/fsnotify/fsnotify", []string{"peer/tools"}, "a session follows the configuration while it runs"},
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
+		{"charm.land/huh/v2", []string{ours}, "what launch asks a person at a terminal"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}
 }

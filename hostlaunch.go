@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"claudemesh/launch"
@@ -24,10 +22,12 @@ type launchFlags struct {
 	wake         bool
 	wakes        int    // within an hour
 	stopWaking   string // id of a session
+	roles        roleSource
 }
 
-func launchCommand() cli.Command {
-	f := launchFlags{wakes: launch.WakesPerHour}
+// launchCommand starts the host. roles may be nil: nothing is known of roles then.
+func launchCommand(roles roleSource) cli.Command {
+	f := launchFlags{wakes: launch.WakesPerHour, roles: roles}
 	return cli.Command{
 		Name:  "launch",
 		Theme: cli.Start,
@@ -106,22 +106,19 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 		return err
 	}
 	env.ConfigDir = h.ConfigDir
-	ask := asker{env: env, in: bufio.NewReader(env.Stdin), silent: f.quiet || f.Yes || !env.IsTerminal(env.Stdin)}
-	if err := joinFirst(ctx, env, h, f, &ask); err != nil {
+	ask := newAsker(env, f.quiet || f.Yes)
+	if err := joinFirst(ctx, env, h, f, ask); err != nil {
 		return err
 	}
-	mesh, err := chooseMesh(env, &ask)
+	mesh, err := chooseMesh(ctx, env, ask)
 	if err != nil {
 		return err
 	}
 	f.MeshID = mesh.MeshID
 	f.revive(ctx, env, h, mesh)
 	if f.Resume == "" && !f.Continue {
-		if err := f.askPersona(&ask); err != nil {
+		if err := f.askPersona(ctx, env, ask, mesh); err != nil {
 			return err
-		}
-		if f.Name == "" {
-			f.Name = peer.CommandName(env.Getenv, &peer.Config{})
 		}
 	}
 	if !f.quiet {
@@ -179,7 +176,7 @@ func stopWaking(ctx context.Context, env *cli.Env, id string) error {
 
 // joinFirst sees to it that there is a mesh: by the link that was given, or by
 // a broker of this machine.
-func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags, ask *asker) error {
+func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags, ask asker) error {
 	if f.join != "" {
 		return joinBy(ctx, env, f.join, f.Name)
 	}
@@ -188,17 +185,19 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 		return err
 	}
 	if launch.BrokerRuns(ctx, h.LocalBroker()) {
-		link, err := ask.text("A broker runs on this machine, but you are in no mesh of it. Invite link from its owner", "")
+		var link string
+		err := ask.ask(ctx, []question{{title: "Invite link", hint: "a broker runs on this machine, but you are in no mesh of it; its owner has links", answer: &link}})
 		if err != nil || link == "" {
 			return cli.WithHint(errors.Join(peer.ErrNoMesh, err), "ask the owner of the broker on this machine for a link, then run `claudemesh launch --join <link>`")
 		}
 		return joinBy(ctx, env, link, f.Name)
 	}
-	yes, err := ask.text("No mesh is joined. Start a broker on this machine, in the background? (y/n)", "y")
-	if err != nil {
+	start := "yes"
+	q := question{title: "No mesh is joined. Start a broker on this machine, in the background?", answer: &start, options: []option{{"yes", "yes"}, {"no", "no"}}}
+	if err := ask.ask(ctx, []question{q}); err != nil {
 		return err
 	}
-	if !strings.HasPrefix(strings.ToLower(yes), "y") {
+	if start != "yes" {
 		return peer.ErrNoMesh
 	}
 	done := env.Progress("starting a broker")
@@ -235,56 +234,77 @@ func joinBy(ctx context.Context, env *cli.Env, link, name string) error {
 }
 
 // chooseMesh asks for a mesh if there are several and none was named.
-func chooseMesh(env *cli.Env, ask *asker) (*peer.Mesh, error) {
+func chooseMesh(ctx context.Context, env *cli.Env, ask asker) (*peer.Mesh, error) {
 	_, m, err := env.ChosenMesh()
-	if !errors.Is(err, peer.ErrAmbiguousMesh) || ask.silent {
+	if _, alone := ask.(nobody); alone || !errors.Is(err, peer.ErrAmbiguousMesh) {
 		return m, err
 	}
 	c, err := env.Config()
 	if err != nil {
 		return nil, err
 	}
-	for i, slug := range c.Slugs() {
-		env.Err().Printf("  %d  %s\n", i+1, slug)
+	slug := c.Slugs()[0]
+	q := question{title: "Mesh", answer: &slug}
+	for _, s := range c.Slugs() {
+		q.options = append(q.options, option{s, s})
 	}
-	answer, err := ask.text("Mesh", "1")
-	if err != nil {
+	if err := ask.ask(ctx, []question{q}); err != nil {
 		return nil, err
 	}
-	if n, err := strconv.Atoi(answer); err == nil && n > 0 && n <= len(c.Meshes) {
-		return &c.Meshes[n-1], nil
-	}
-	return c.Mesh(answer)
+	return c.Mesh(slug)
 }
 
-// askPersona asks for what no flag says.
-func (f *launchFlags) askPersona(ask *asker) (err error) {
+// A roleSource says which roles the template of a mesh has, and gives a hint
+// for whoever chooses one. Without any nothing is shown of it.
+type roleSource func(ctx context.Context, m *peer.Mesh) (roles []string, hint string)
+
+// askPersona asks for what no flag says. The mode stays open if nobody is there
+// to say: then it is the member's in the mesh.
+func (f *launchFlags) askPersona(ctx context.Context, env *cli.Env, ask asker, m *peer.Mesh) error {
+	groups, mode := "", f.Mode
+	if _, alone := ask.(nobody); !alone && mode == "" {
+		mode = "push"
+	}
+	if err := ask.ask(ctx, f.questions(ctx, env, m, &groups, &mode)); err != nil {
+		return err
+	}
+	f.Mode = mode
+	if groups == "" {
+		return nil
+	}
+	var err error
+	f.Groups, err = launch.ParseGroups(groups)
+	return err
+}
+
+// questions are those that no flag answers.
+func (f *launchFlags) questions(ctx context.Context, env *cli.Env, m *peer.Mesh, groups, mode *string) (all []question) {
+	if f.Name == "" {
+		f.Name = peer.CommandName(env.Getenv, &peer.Config{})
+		all = append(all, question{title: "Name", hint: "what others see", answer: &f.Name})
+	}
 	if f.Role == "" {
-		if f.Role, err = ask.text("Role (optional)", ""); err != nil {
-			return err
+		q := question{title: "Role", hint: "optional", answer: &f.Role}
+		if f.roles != nil {
+			var hint string
+			if q.examples, hint = f.roles(ctx, m); hint != "" {
+				q.hint += "; " + hint
+			}
 		}
+		all = append(all, q)
 	}
 	if f.Groups == nil {
-		list, err := ask.text("Groups, as name or name:role with commas (optional)", "")
-		if err != nil {
-			return err
-		}
-		if f.Groups, err = launch.ParseGroups(list); err != nil {
-			return err
-		}
+		all = append(all, question{
+			title: "Groups", hint: "optional; name or name:role, with commas", answer: groups,
+			check: func(s string) error { _, err := launch.ParseGroups(s); return err },
+		})
 	}
-	if f.Mode == "" && !ask.silent {
-		answer, err := ask.text("Messages: 1 push the text, 2 a notice only, 3 off", "1")
-		if err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(answer)
-		if err != nil || n < 1 || n > len(modes()) {
-			n = 1
-		}
-		f.Mode = modes()[n-1]
+	if f.Mode == "" {
+		all = append(all, question{title: "Messages", answer: mode, options: []option{
+			{"push: the text comes by itself", "push"}, {"inbox: a notice comes, check_messages has the text", "inbox"}, {"off: only when asked for", "off"},
+		}})
 	}
-	return nil
+	return all
 }
 
 func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
@@ -306,30 +326,4 @@ func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
 	if f.Yes {
 		env.Err().Printf("warning: this session acts without asking for permission, on words of peers too\n")
 	}
-}
-
-// An asker asks a person at a terminal. Silent, it takes what stands for no
-// answer.
-type asker struct {
-	env    *cli.Env
-	in     *bufio.Reader
-	silent bool
-}
-
-func (a *asker) text(question, otherwise string) (string, error) {
-	if a.silent {
-		return otherwise, nil
-	}
-	if otherwise != "" {
-		question += " [" + otherwise + "]"
-	}
-	a.env.Err().Printf("%s: ", question)
-	line, err := a.in.ReadString('\n')
-	if err != nil && line == "" {
-		return "", errors.New("no answer")
-	}
-	if line = strings.TrimSpace(line); line == "" {
-		return otherwise, nil
-	}
-	return line, nil
 }
