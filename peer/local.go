@@ -25,6 +25,7 @@ const (
 	WayCheck   = "check"   // the tool check_messages
 	WayInbox   = "inbox"   // a command that was asked for the mail
 	WayWatch   = "watch"   // a command that prints mail as it comes
+	WayReply   = "reply"   // an answer to it, which shows that the model had it
 )
 
 // A SessionHandler answers the processes that run inside a host session. Its
@@ -49,6 +50,13 @@ type MailRequest struct {
 	Peek bool `json:"peek,omitempty"`
 	// OnlyNew leaves out what another way may have shown already.
 	OnlyNew bool `json:"onlyNew,omitempty"`
+	// Mesh is the slug or id of the only mesh whose mail is wanted; empty for all.
+	Mesh string `json:"mesh,omitempty"`
+	// Whole asks for Records, to be shown by the caller, instead of Text: all of
+	// them count as carried in full.
+	Whole bool `json:"whole,omitempty"`
+	// After leaves out what came no later than this MailAnswer.Mark.
+	After int64 `json:"after,omitempty"`
 	// Confirm announces that Shown will be called. Without it the mail that
 	// Text carries in full counts as seen once the answer was written; with it,
 	// only then, and what is not confirmed within 20 s is offered again.
@@ -63,9 +71,15 @@ type MailAnswer struct {
 	// Text is ready to be put before a model: every message labelled as the
 	// words of a peer and made harmless. Empty if there is nothing to show.
 	Text string `json:"text,omitempty"`
+	// Mark is the place of the last of Records in all mail of the session.
+	Mark int64 `json:"mark,omitempty"`
 }
 
-// MailRecord is a message and how it stands in MailAnswer.Text.
+// Empty reports whether there is nothing to show.
+func (a *MailAnswer) Empty() bool { return a.Text == "" && len(a.Records) == 0 }
+
+// MailRecord is a message and how it stands in MailAnswer.Text. One that is not
+// Full comes without its plaintext.
 type MailRecord struct {
 	Mesh string `json:"mesh"` // slug
 	Record
@@ -74,7 +88,8 @@ type MailRecord struct {
 }
 
 // ShownRequest confirms that the text with these messages was put before the
-// model. Only ids that Records had as Full count as seen.
+// model. Only ids that Records had as Full count as seen. With WayReply it says
+// that the model answered them.
 type ShownRequest struct {
 	Way        string   `json:"way"`
 	MessageIDs []string `json:"messageIds"`
@@ -133,4 +148,28 @@ func DialHost(getenv func(string) string) (*SessionClient, error) {
 		return nil, ErrNoSession
 	}
 	return DialSession(ProcessSession(pid))
+}
+
+// InsideSession returns the host session that this process runs in: the one that
+// the process found by CLAUDE_PID holds, for the host may have given the session
+// another id since, else HostSessionID.
+func InsideSession(getenv func(string) string) string {
+	id := HostSessionID(getenv)
+	pid, err := strconv.Atoi(getenv("CLAUDE_PID"))
+	if err != nil || pid <= 0 {
+		return id
+	}
+	if _, err := DialSession(id); err == nil {
+		return id
+	}
+	c, err := DialSession(ProcessSession(pid))
+	if err != nil {
+		return id
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), localIO)
+	defer cancel()
+	if w, err := c.Ways(ctx); err == nil && w.Session != "" {
+		return w.Session
+	}
+	return id
 }

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	maxLocalBytes  = 1 << 20 // of one request or answer, a line each
+	maxLocalBytes  = 1 << 20 // of one request, which is a line
+	maxLocalAnswer = 8 << 20 // of one answer: a message may be most of a frame, and grows when it is escaped
 	maxLocalConns  = 64      // served at once; more wait in the kernel
 	localIO        = 5 * time.Second
 	maxLocalWait   = 10 * time.Minute
@@ -108,8 +109,8 @@ func (c *SessionClient) ask(ctx context.Context, req localRequest, wait time.Dur
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err = writeLine(conn, req); err == nil {
-		err = readLine(conn, &a)
+	if err = writeLine(conn, req, maxLocalBytes); err == nil {
+		err = readLine(conn, &a, maxLocalAnswer)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -122,20 +123,20 @@ func (c *SessionClient) ask(ctx context.Context, req localRequest, wait time.Dur
 	return a, nil
 }
 
-func writeLine(w io.Writer, v any) error {
+func writeLine(w io.Writer, v any, most int) error {
 	p, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if len(p) >= maxLocalBytes {
+	if len(p) >= most {
 		return fmt.Errorf("%d bytes are more than a line may have", len(p))
 	}
 	_, err = w.Write(append(p, '\n'))
 	return err
 }
 
-func readLine(r io.Reader, v any) error {
-	line, err := bufio.NewReader(io.LimitReader(r, maxLocalBytes)).ReadBytes('\n')
+func readLine(r io.Reader, v any, most int64) error {
+	line, err := bufio.NewReader(io.LimitReader(r, most)).ReadBytes('\n')
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

@@ -128,7 +128,7 @@ func (s *sessionServer) serve(ctx context.Context, conn net.Conn) {
 	defer unblock()
 	conn.SetReadDeadline(time.Now().Add(localIO))
 	var req localRequest
-	if readLine(conn, &req) != nil {
+	if readLine(conn, &req, maxLocalBytes) != nil {
 		return
 	}
 	// A caller that goes away must not take mail with it.
@@ -144,7 +144,7 @@ func (s *sessionServer) serve(ctx context.Context, conn net.Conn) {
 	err := ctx.Err()
 	if err == nil {
 		conn.SetWriteDeadline(time.Now().Add(localIO))
-		err = writeLine(conn, a)
+		err = writeLine(conn, a, maxLocalAnswer)
 	}
 	switch ctx := context.WithoutCancel(ctx); { // the caller may be gone
 	case err != nil && a.Mail != nil && !req.Mail.Peek:

@@ -75,7 +75,7 @@ func (e *Env) options(c *peer.Config, m *peer.Mesh) (peer.Options, error) {
 	// Both are for others to see; a command works without.
 	o.Cwd, _ = os.Getwd()
 	o.Hostname, _ = os.Hostname()
-	if o.SessionID = peer.HostSessionID(e.Getenv); o.SessionID == "" {
+	if o.SessionID = peer.InsideSession(e.Getenv); o.SessionID == "" {
 		return o, nil
 	}
 	var err error

@@ -31,7 +31,7 @@ func inboxCommand() Command {
 		Short: "Read your mail",
 		Long: `Prints the messages that wait for you, the oldest first, and then tells the broker
 that you have seen them; so does their senders' --wait seen. Inside a session it
-reads the session's mail too. If the command is killed halfway, what it had not
+reads the session's mail, also what the session's process has not shown its model. If the command is killed halfway, what it had not
 printed, and at most a few that it had, are there the next time.
 
 "verified" means that the holder of the key shown wrote the text. What is not
@@ -51,23 +51,50 @@ a peer says, not an instruction of yours.`,
 			if f.follow && f.wait > 0 {
 				return Usagef("--follow waits without end: leave out --wait")
 			}
-			return onMesh(ctx, env, func(o *peer.Options) { o.Drain = true }, func(ctx context.Context, c *peer.Client) error {
-				return f.read(ctx, env, c)
-			})
+			return f.run(ctx, env)
 		},
 	}
 }
 
-func (f *inboxFlags) read(ctx context.Context, env *Env, c *peer.Client) (err error) {
+// run shows what the session's process has, if the command runs in one, and
+// what waits at the broker: for a session at work that is most of it.
+func (f *inboxFlags) run(ctx context.Context, env *Env) (err error) {
+	_, mesh, err := env.ChosenMesh()
+	if err != nil {
+		return err
+	}
 	list := &jsonList{p: env.Out()}
-	m := &mail{env: env, c: c, keep: f.peek, print: func(r *peer.Record) error { return printLetter(env, r) }}
+	m := &mail{env: env, keep: f.peek, print: func(r *peer.Record) error { return printLetter(env, r) }}
 	switch {
 	case env.JSON && f.follow:
 		m.print = func(r *peer.Record) error { return env.Out().JSONLine(r) }
 	case env.JSON:
 		m.print = func(r *peer.Record) error { return list.add(r) }
-		defer list.end()
+		defer func() {
+			if err == nil || list.n > 0 {
+				list.end()
+			}
+		}()
 	}
+	inside := env.sessionMail(ctx, mesh, peer.WayInbox)
+	switch {
+	case inside != nil && f.follow:
+		announceFollow(env, mesh.Slug)
+		inside.way = peer.WayWatch
+		return inside.follow(ctx, m)
+	case inside != nil:
+		if err := inside.all(ctx, m); err != nil {
+			return err
+		}
+	}
+	return onMesh(ctx, env, func(o *peer.Options) { o.Drain = true }, func(ctx context.Context, c *peer.Client) error {
+		m.c = c
+		return f.read(ctx, m, inside)
+	})
+}
+
+func (f *inboxFlags) read(ctx context.Context, m *mail, inside *sessionMail) (err error) {
+	env, c := m.env, m.c
 	defer func() { err = errors.Join(err, m.settle(ctx)) }()
 	if f.follow {
 		announceFollow(env, c.Mesh().Slug)
@@ -76,10 +103,15 @@ func (f *inboxFlags) read(ctx context.Context, env *Env, c *peer.Client) (err er
 	if err := m.drain(ctx, f.peek); err != nil {
 		return err
 	}
-	if m.printed == 0 && f.wait > 0 {
-		if err := m.await(ctx, time.Duration(f.wait)); err != nil {
-			return err
-		}
+	switch {
+	case m.printed > 0 || f.wait <= 0:
+	case inside != nil:
+		err = m.awaitEither(ctx, time.Duration(f.wait), inside)
+	default:
+		err = m.await(ctx, time.Duration(f.wait))
+	}
+	if err != nil {
+		return err
 	}
 	if m.printed == 0 && !env.JSON {
 		env.Err().Printf("No mail in %s.\n", c.Mesh().Slug)
@@ -156,6 +188,21 @@ func (m *mail) await(ctx context.Context, within time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// awaitEither is await for a command inside a session. What the broker holds
+// back until the session is idle comes to the command, the rest to the session's
+// process.
+func (m *mail) awaitEither(ctx context.Context, within time.Duration, inside *sessionMail) error {
+	for end := time.Now().Add(within); m.printed == 0 && time.Now().Before(end); {
+		if err := m.await(ctx, min(lookEvery, time.Until(end))); err != nil {
+			return err
+		}
+		if err := inside.all(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow shows messages as they come until ctx ends, which is no error.

@@ -13,7 +13,7 @@ import (
 // mail prints messages in one of the forms that commands have for them.
 type mail struct {
 	env   *Env
-	c     *peer.Client
+	c     *peer.Client // nil while the mail comes from the session's process
 	print func(*peer.Record) error
 	// keep leaves the messages unacknowledged, to be shown again.
 	keep    bool
@@ -24,6 +24,16 @@ type mail struct {
 // seen. What cannot be read was not seen: another machine of the member
 // may have the key.
 func (m *mail) show(r *peer.Record) error {
+	if err := m.write(r); err != nil {
+		return err
+	}
+	if !m.keep && r.Failure == "" {
+		m.c.MarkSeen(r.MessageID)
+	}
+	return nil
+}
+
+func (m *mail) write(r *peer.Record) error {
 	if err := m.print(r); err != nil {
 		return err
 	}
@@ -31,9 +41,6 @@ func (m *mail) show(r *peer.Record) error {
 		return fmt.Errorf("cannot write the output, so the message stays unread: %w", err)
 	}
 	m.printed++
-	if !m.keep && r.Failure == "" {
-		m.c.MarkSeen(r.MessageID)
-	}
 	return nil
 }
 

@@ -75,9 +75,16 @@ once for each id.`,
 			if err != nil {
 				return err
 			}
-			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
+			// Inside a session the connection is a transient one with that session's
+			// key: the session is the sender and gets the answers, while ids that
+			// repeat, --wait and large texts need no second path through its process.
+			err = onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
 				return f.send(ctx, env, c, targets, text)
 			})
+			if err == nil && f.replyTo != "" {
+				answeredInside(ctx, env, f.replyTo)
+			}
+			return err
 		},
 	}
 }

@@ -31,8 +31,10 @@ blanks. When the connection is lost it is made again, and nothing is missed.
 With --ack delivered the messages are not taken for seen: ` + "`claudemesh inbox`" + ` shows
 them again when watch has ended.
 
-Inside a session it is that session, and takes the place of another process that
-is connected as it.`,
+Inside a session of Claude Code it prints that session's mail, beside the session's
+own process: what it has printed is not put before the model another time. The
+session keeps its name and groups. Where no process holds the session it is
+connected as the session itself.`,
 		Examples: []string{"claudemesh watch", "claudemesh watch --json >> mail.jsonl", "claudemesh watch --name builder --group ci --status idle"},
 		Mesh:     true,
 		JSON:     true,
@@ -52,6 +54,9 @@ func (f *watchFlags) watch(ctx context.Context, env *Env) error {
 	c, mesh, err := env.ChosenMesh()
 	if err != nil {
 		return err
+	}
+	if s := env.sessionMail(ctx, mesh, peer.WayWatch); s != nil {
+		return f.runInside(ctx, env, s, mesh)
 	}
 	opts, err := env.options(c, mesh)
 	if err != nil {
@@ -78,10 +83,7 @@ func (f *watchFlags) run(ctx context.Context, env *Env, c *peer.Client) error {
 		}
 	}
 	env.Err().Printf("Online in %s as %s. Ctrl-C ends.\n", c.Mesh().Slug, c.Hello().MemberDisplayName)
-	m := &mail{env: env, c: c, keep: f.ack == "delivered", print: func(r *peer.Record) error { return printLine(env, r) }}
-	if env.JSON {
-		m.print = func(r *peer.Record) error { return env.Out().JSONLine(r) }
-	}
+	m := f.mail(env, c)
 	if m.keep {
 		show := m.print
 		m.print = func(r *peer.Record) error {
@@ -94,6 +96,30 @@ func (f *watchFlags) run(ctx context.Context, env *Env, c *peer.Client) error {
 		err = m.settle(ctx)
 	}
 	return err
+}
+
+// mail prints one line per message.
+func (f *watchFlags) mail(env *Env, c *peer.Client) *mail {
+	m := &mail{env: env, c: c, keep: f.ack == "delivered", print: func(r *peer.Record) error { return printLine(env, r) }}
+	if env.JSON {
+		m.print = func(r *peer.Record) error { return env.Out().JSONLine(r) }
+	}
+	return m
+}
+
+// runInside prints the mail of the session that the command runs in.
+func (f *watchFlags) runInside(ctx context.Context, env *Env, s *sessionMail, mesh *peer.Mesh) error {
+	if f.name != "" || len(f.groups) > 0 {
+		return WithHint(Usagef("--name and --group are not for a watch inside a session, which has a name and groups already"),
+			"leave them out; the session joins a group with its tool join_group or `claudemesh group join`")
+	}
+	if f.status != "" {
+		if err := s.session.Report(ctx, peer.StatusReport{Status: wire.Status(f.status), Source: wire.SourceManual}); err != nil {
+			return err
+		}
+	}
+	env.Err().Printf("Mail of this session in %s. Ctrl-C ends.\n", mesh.Slug)
+	return s.follow(ctx, f.mail(env, nil))
 }
 
 // statuses are the words for what a session is doing.

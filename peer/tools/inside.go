@@ -24,7 +24,7 @@ func (s *inside) Mail(ctx context.Context, req peer.MailRequest) (peer.MailAnswe
 	if req.Way == "" {
 		return peer.MailAnswer{}, errors.New("the request names no way")
 	}
-	if a := s.hub.post.take(req); a.Text != "" || req.WaitMillis <= 0 {
+	if a := s.hub.post.take(req); !a.Empty() || req.WaitMillis <= 0 {
 		return a, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(req.WaitMillis)*time.Millisecond)
@@ -34,11 +34,16 @@ func (s *inside) Mail(ctx context.Context, req peer.MailRequest) (peer.MailAnswe
 
 // Shown implements peer.SessionHandler.
 func (s *inside) Shown(_ context.Context, req peer.ShownRequest) error {
-	if req.Failed {
+	switch {
+	case req.Way == peer.WayReply:
+		for _, id := range req.MessageIDs {
+			s.hub.post.answered(id)
+		}
+	case req.Failed:
 		s.hub.post.release(req.Way, req.MessageIDs)
-		return nil
+	default:
+		s.hub.post.shown(req.Way, req.MessageIDs)
 	}
-	s.hub.post.shown(req.Way, req.MessageIDs)
 	return nil
 }
 

@@ -19,6 +19,9 @@ const (
 	// maxBytes keeps an answer, which has the texts twice, below the limit of
 	// the local socket however they are escaped.
 	maxBytes = 100_000
+	// maxWhole is where an answer of whole messages ends. One message is always
+	// given.
+	maxWhole = 256_000
 	maxNotes = 20
 )
 
@@ -27,6 +30,7 @@ const (
 type letter struct {
 	mesh *mesh
 	rec  peer.Record
+	no   int64 // rises with each letter, over restarts too
 
 	way    string    // that took it last; empty for none
 	at     time.Time // when
@@ -45,14 +49,16 @@ type post struct {
 	letters []*letter // unseen, in the order of arrival
 	notes   []string  // what the session must be told besides, once
 	changed chan struct{}
+	last    int64                // number of the last letter
 	waiting map[string]int       // callers that wait, by way
+	asked   map[string]time.Time // when a way last asked for mail
 	worked  map[string]time.Time // when a way last carried mail
 
 	prompted []string // messages that the session was started with
 }
 
 func newPost(mode string) *post {
-	return &post{mode: mode, changed: make(chan struct{}), waiting: make(map[string]int), worked: make(map[string]time.Time)}
+	return &post{mode: mode, changed: make(chan struct{}), waiting: make(map[string]int), asked: make(map[string]time.Time), worked: make(map[string]time.Time)}
 }
 
 // touch wakes who waits. It is called with mu held.
@@ -78,7 +84,10 @@ func (p *post) currentMode() string {
 func (p *post) put(m *mesh, r peer.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.letters = append(p.letters, p.arrived(m, r))
+	l := p.arrived(m, r)
+	p.last = max(p.last+1, time.Now().UnixNano())
+	l.no = p.last
+	p.letters = append(p.letters, l)
 	p.touch()
 }
 
@@ -107,15 +116,20 @@ func (p *post) unseen() int {
 	return len(p.letters)
 }
 
-// asks reports whether a way is one that somebody asks for mail by, rather
-// than one that puts it before a model of its own accord.
-func asks(way string) bool {
-	return way == peer.WayCheck || way == peer.WayInbox || way == peer.WayWatch
-}
+// asks reports whether a way is one that somebody asks for mail by: it gets all
+// that is unseen. The others put mail before a model of their own accord, and
+// get what no other has.
+func asks(way string) bool { return way == peer.WayCheck || way == peer.WayInbox }
+
+// wanted reports whether a request is one that a message mode does not touch:
+// somebody wants mail by it.
+func wanted(req *peer.MailRequest) bool { return asks(req.Way) || req.Way == peer.WayWatch || req.Peek }
 
 // free reports whether a letter may go by a way now. It is called with mu held.
 func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 	switch {
+	case req.Mesh != "" && req.Mesh != l.mesh.slug && req.Mesh != l.mesh.entry.MeshID, l.no <= req.After:
+		return false
 	case req.OnlyNew && l.again():
 		return false
 	case asks(req.Way) || req.Peek:
@@ -129,25 +143,28 @@ func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pushes := !asks(req.Way) && !req.Peek
-	if pushes && p.mode == "off" {
+	now := time.Now()
+	p.asked[req.Way] = now
+	if !wanted(&req) && p.mode == "off" {
 		return peer.MailAnswer{}
 	}
-	now := time.Now()
 	var free []*letter
 	for _, l := range p.letters {
 		if l.free(&req, now) {
 			free = append(free, l)
 		}
 	}
+	if req.Whole {
+		return p.whole(req, free, now)
+	}
 	note := ""
-	if !req.Peek {
+	if !req.Peek && (len(free) > 0 || !startsTurn(req.Way)) {
 		note, p.notes = strings.Join(p.notes, ""), nil
 	}
 	if len(free) == 0 {
 		return peer.MailAnswer{Text: note}
 	}
-	if pushes && p.mode == "inbox" {
+	if !wanted(&req) && p.mode == "inbox" {
 		a := p.announce(req, free, now)
 		a.Text += note
 		return a
@@ -160,12 +177,39 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 	if req.Way == peer.WayDigest {
 		out = renderDigest(free, size)
 	}
-	if !req.Peek {
-		for i, r := range out.records {
+	a := peer.MailAnswer{More: out.more, Text: out.text + note}
+	for i, r := range out.records {
+		if !req.Peek {
 			free[i].take(req.Way, now, r.Full)
 		}
+		if !r.Full {
+			r.Record = withoutText(r.Record)
+		}
+		a.Records, a.Mark = append(a.Records, r), free[i].no
 	}
-	return peer.MailAnswer{Records: out.records, More: out.more, Text: out.text + note}
+	return a
+}
+
+// startsTurn reports whether mail by a way begins a turn, which costs: what is
+// no mail waits for the next one.
+func startsTurn(way string) bool { return way == peer.WayWake || way == peer.WayNative }
+
+// whole gives messages as they are. It is called with mu held.
+func (p *post) whole(req peer.MailRequest, free []*letter, now time.Time) (a peer.MailAnswer) {
+	size := 0
+	for i, l := range free {
+		size += len(l.rec.Text()) + len(l.rec.Ciphertext)
+		if i > 0 && size > maxWhole {
+			a.More = len(free) - i
+			break
+		}
+		a.Records = append(a.Records, peer.MailRecord{Mesh: l.mesh.slug, Record: l.rec, Full: true, Again: l.again()})
+		a.Mark = l.no
+		if !req.Peek {
+			l.take(req.Way, now, true)
+		}
+	}
+	return a
 }
 
 func (l *letter) take(way string, now time.Time, full bool) {
@@ -197,7 +241,7 @@ func (p *post) wait(ctx context.Context, req peer.MailRequest) peer.MailAnswer {
 		p.mu.Lock()
 		changed, due := p.changed, p.due(req.Way)
 		p.mu.Unlock()
-		if a := p.take(req); a.Text != "" {
+		if a := p.take(req); !a.Empty() {
 			return a
 		}
 		var timer <-chan time.Time
