@@ -10,6 +10,7 @@ import (
 
 	"claudemesh/launch"
 	"claudemesh/peer/cli"
+	"claudemesh/peer/tools"
 )
 
 // hostCommands are those that touch the host program.
@@ -172,7 +173,7 @@ func hookCommand() cli.Command {
 		NoJSON:   "it answers the host",
 		Examples: []string{"claudemesh hook Stop"},
 		Run: func(ctx context.Context, env *cli.Env, args []string) error {
-			run := launch.HookRun{Getenv: env.Getenv, ConfigDir: env.ConfigDir, Stdout: env.Stdout}
+			run := launch.HookRun{Getenv: env.Getenv, ConfigDir: env.ConfigDir, Stdout: env.Stdout, StandIn: standIn(env)}
 			if !env.IsTerminal(env.Stdin) {
 				run.Stdin = env.Stdin
 			}
@@ -184,6 +185,15 @@ func hookCommand() cli.Command {
 			}
 			return nil
 		},
+	}
+}
+
+// standIn gets the mail of a session that no MCP server holds.
+func standIn(env *cli.Env) func(context.Context, launch.Unheld) (launch.StandIn, error) {
+	return func(ctx context.Context, a launch.Unheld) (launch.StandIn, error) {
+		return tools.OpenStandIn(ctx, tools.StandInOptions{
+			Getenv: env.Getenv, ConfigDir: env.ConfigDir, SessionID: a.SessionID, Busy: a.Busy, Announced: a.Announced, Logger: env.Logger(),
+		})
 	}
 }
 
@@ -207,7 +217,7 @@ func waitCommand() cli.Command {
 			if !asHook {
 				return cli.WithHint(errors.New("wait is for a hook of Claude Code"), "to wait for mail use `claudemesh inbox --wait` or `claudemesh watch`")
 			}
-			run := launch.WaitRun{Getenv: env.Getenv, Stderr: env.Stderr}
+			run := launch.WaitRun{Getenv: env.Getenv, Stderr: env.Stderr, StandIn: standIn(env)}
 			if !env.IsTerminal(env.Stdin) {
 				run.Stdin = env.Stdin
 			}

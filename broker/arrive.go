@@ -189,6 +189,9 @@ func (m *mesh) arrive(a *arrival) {
 		if s.hello.Drain {
 			s.member.lastSeen = time.Now()
 		}
+		if s.hello.Drain && s.hello.Alone && prev != nil && prev.conn == nil {
+			prev.letGo()
+		}
 		prev = nil
 	} else {
 		if prev != nil {
@@ -233,6 +236,18 @@ func (m *mesh) succeed(s, prev *session) {
 	if prev.conn != nil {
 		prev.conn.close(wire.CloseSuperseded, "superseded")
 		prev.conn = nil
+	}
+}
+
+// letGo makes what a session holds, whose process is gone, wait again. It is
+// called with m.mu held.
+func (s *session) letGo() {
+	for _, b := range s.boxes() {
+		for _, it := range b.items {
+			if it.holder == s {
+				it.release()
+			}
+		}
 	}
 }
 

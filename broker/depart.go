@@ -154,12 +154,8 @@ func (m *mesh) depart(s *session) {
 	m.leave(s)
 	mb := s.member
 	mb.lastSeen, mb.lastGroups, mb.lastHidden = time.Now(), s.groups, s.hidden
+	s.letGo()
 	for _, b := range s.boxes() {
-		for _, it := range b.items {
-			if it.holder == s {
-				it.release()
-			}
-		}
 		b.used = time.Now()
 	}
 	m.offer(s.shared)

@@ -33,6 +33,9 @@ type HookRun struct {
 	ConfigDir string
 	Stdin     io.Reader // what the host tells; nil for nothing
 	Stdout    io.Writer
+	// StandIn gets the mail where no process holds the session; nil for not at
+	// all.
+	StandIn func(context.Context, Unheld) (StandIn, error)
 }
 
 // hookInput is what the host tells a hook.
@@ -71,7 +74,7 @@ func (r *HookRun) run(ctx context.Context) error {
 	}
 	session, err := r.session(in)
 	if err != nil {
-		return r.post(ctx, status, in)
+		return r.runAlone(ctx, status, in)
 	}
 	if status != "" {
 		// Mail does not depend on it.
@@ -131,6 +134,20 @@ func (r *HookRun) session(in hookInput) (*peer.SessionClient, error) {
 	return c, err
 }
 
+// sessionID returns the host's id of the session.
+func (r *HookRun) sessionID(in hookInput) string {
+	if id := peer.HostSessionID(r.Getenv); id != "" {
+		return id
+	}
+	return in.SessionID
+}
+
+// addsMail reports whether the host puts before the model what a hook adds at
+// an event.
+func addsMail(event string) bool {
+	return event == sessionStart || event == userPromptSubmit || event == postToolUse || event == stop
+}
+
 // post reports the status to the broker of each mesh, in place of the process
 // that is not there.
 func (r *HookRun) post(ctx context.Context, status wire.Status, in hookInput) error {
@@ -143,10 +160,7 @@ func (r *HookRun) post(ctx context.Context, status wire.Status, in hookInput) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
-	h := wire.HookStatus{Cwd: in.Cwd, Status: status, SessionID: peer.HostSessionID(r.Getenv)}
-	if h.SessionID == "" {
-		h.SessionID = in.SessionID
-	}
+	h := wire.HookStatus{Cwd: in.Cwd, Status: status, SessionID: r.sessionID(in)}
 	if h.Cwd == "" {
 		h.Cwd = r.Getenv("CLAUDE_PROJECT_DIR")
 	}
@@ -171,10 +185,12 @@ func postStatus(ctx context.Context, m *peer.Mesh, h wire.HookStatus) error {
 }
 
 // mail adds unseen mail to the turn, and goes on with a turn that would end.
-func (r *HookRun) mail(ctx context.Context, session *peer.SessionClient, in hookInput) error {
+func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) error {
+	if !addsMail(r.Event) {
+		return nil
+	}
 	req := peer.MailRequest{Way: peer.WayHook, Event: r.Event, MaxBytes: maxContext, Confirm: true}
 	switch r.Event {
-	case sessionStart, postToolUse:
 	case userPromptSubmit:
 		forgetStops(r.Getenv)
 	case stop:
@@ -182,8 +198,6 @@ func (r *HookRun) mail(ctx context.Context, session *peer.SessionClient, in hook
 			return nil
 		}
 		req.Way, req.WaitMillis = peer.WayStop, int(stopLinger.Milliseconds())
-	default:
-		return nil
 	}
 	a, err := session.Mail(ctx, req)
 	if err != nil || a.Text == "" {

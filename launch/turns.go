@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -30,6 +31,14 @@ type turns struct {
 	// come.
 	Wakes     []time.Time `json:"wakes,omitempty"`
 	RestUntil time.Time   `json:"restUntil,omitzero"`
+
+	// What follows is remembered while no process holds the session.
+
+	Working bool `json:"working,omitempty"` // a turn goes on
+	// Announced are unseen messages whose first line was shown.
+	Announced []string `json:"announced,omitempty"`
+	// BrokersRest is when hooks ask the brokers for mail again.
+	BrokersRest time.Time `json:"brokersRest,omitzero"`
 }
 
 // hostPID returns the process of the host program that a hook runs for.
@@ -76,6 +85,15 @@ func (t turns) save(pid int) error {
 		return err
 	}
 	return os.Rename(staged, path)
+}
+
+// keep is save for what a hook does without where it is no hook of a host, or
+// where nothing has changed.
+func (t turns) keep(pid int) error {
+	if pid == 0 || reflect.DeepEqual(t, loadTurns(pid)) {
+		return nil
+	}
+	return t.save(pid)
 }
 
 // mayContinue reports whether the host would still show what Stop offers.

@@ -20,6 +20,7 @@ const (
 	lookEvery = 2 * time.Second  // at the host's process and the newer waiter
 	minPause  = time.Second      // before asking again after a failure
 	maxPause  = 15 * time.Second
+	pollOpen  = 10 * time.Second // for the brokers to answer a waiter
 )
 
 // WaitRun is a run of `claudemesh wait --hook`, which the host starts beside
@@ -28,6 +29,8 @@ type WaitRun struct {
 	Getenv func(string) string
 	Stdin  io.Reader // what the host tells; nil for nothing
 	Stderr io.Writer // what the model sees of it
+	// StandIn is as that of HookRun.
+	StandIn func(context.Context, Unheld) (StandIn, error)
 
 	lookEvery time.Duration // set in tests
 }
@@ -81,6 +84,7 @@ type waiter struct {
 var (
 	errSuperseded = errors.New("a newer waiter waits")
 	errHostGone   = errors.New("the host program has ended")
+	errNotShown   = errors.New("mail was not shown")
 )
 
 // claim makes this the waiter of its host process.
@@ -146,9 +150,9 @@ func (w *waiter) wait(ctx context.Context) (bool, error) {
 		if err := sleep(ctx, time.Until(loadTurns(w.pid).RestUntil)); err != nil {
 			return false, err
 		}
-		a, session, err := w.ask(ctx)
-		if err == nil && a.Text != "" {
-			return w.show(ctx, session, a)
+		woke, err := w.once(ctx)
+		if woke || errors.Is(err, errNotShown) {
+			return woke, err
 		}
 		if err == nil {
 			pause = minPause
@@ -161,35 +165,79 @@ func (w *waiter) wait(ctx context.Context) (bool, error) {
 	}
 }
 
-func (w *waiter) ask(ctx context.Context) (peer.MailAnswer, *peer.SessionClient, error) {
-	session, err := (&HookRun{Getenv: w.Getenv}).session(w.input)
-	if err != nil {
-		return peer.MailAnswer{}, nil, err
+// once asks the session's process for mail, or the brokers where there is none,
+// and shows it.
+func (w *waiter) once(ctx context.Context) (woke bool, err error) {
+	hook := &HookRun{Getenv: w.Getenv}
+	session, err := hook.session(w.input)
+	if err == nil {
+		return w.ask(ctx, session)
 	}
+	// While a turn goes on its hooks have the mail, and its end brings another
+	// waiter.
+	if w.StandIn == nil || loadTurns(w.pid).Working {
+		return false, err
+	}
+	t := loadTurns(w.pid)
+	opening, cancel := context.WithTimeout(ctx, pollOpen)
+	defer cancel()
+	s, err := w.StandIn(opening, Unheld{SessionID: hook.sessionID(w.input), Announced: t.Announced})
+	if err != nil {
+		return false, err
+	}
+	defer s.Close(context.WithoutCancel(ctx))
+	ctx, end := context.WithCancel(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		w.untilNeedless(ctx, hook, end)
+	}()
+	defer func() { end(); <-watching }()
+	return w.ask(ctx, s)
+}
+
+// untilNeedless ends the waiting at the brokers when the session's process has
+// come, or a turn has begun.
+func (w *waiter) untilNeedless(ctx context.Context, hook *HookRun, end func()) {
+	defer end()
+	for sleep(ctx, cmp.Or(w.lookEvery, lookEvery)) == nil {
+		if _, err := hook.session(w.input); err == nil || loadTurns(w.pid).Working {
+			return
+		}
+	}
+}
+
+// ask waits for mail and shows it.
+func (w *waiter) ask(ctx context.Context, box Mailbox) (woke bool, err error) {
 	began := time.Now()
-	a, err := session.Mail(ctx, peer.MailRequest{
+	a, err := box.Mail(ctx, peer.MailRequest{
 		Way: peer.WayWake, WaitMillis: int(pollWait.Milliseconds()), MaxBytes: maxContext, Confirm: true,
 	})
-	if err == nil && a.Text == "" && time.Since(began) < minPause {
-		err = errors.New("an answer without mail, too early")
+	switch {
+	case err != nil:
+		return false, err
+	case a.Text != "":
+		return w.show(ctx, box, a)
+	case time.Since(began) < minPause:
+		return false, errors.New("an answer without mail, too early")
 	}
-	return a, session, err
+	return false, nil
 }
 
 // show prints mail, counts the wake and confirms it.
-func (w *waiter) show(ctx context.Context, session *peer.SessionClient, a peer.MailAnswer) (bool, error) {
+func (w *waiter) show(ctx context.Context, box Mailbox, a peer.MailAnswer) (bool, error) {
 	t := loadTurns(w.pid)
 	text := a.Text
 	if t.woke(time.Now()) {
 		text += fmt.Sprintf("\n\nclaudemesh woke this session %d times within a minute. The next %v it will not; mail that comes meanwhile is added to the next turn, and check_messages has it.", maxWakes, wakeRest)
 	}
 	if err := t.save(w.pid); err != nil {
-		return false, err // wakes that cannot be counted could go on for ever
+		return false, fmt.Errorf("%w: %w", errNotShown, err) // wakes that cannot be counted could go on for ever
 	}
 	if _, err := io.WriteString(w.Stderr, text+"\n"); err != nil {
-		return false, err
+		return false, fmt.Errorf("%w: %w", errNotShown, err)
 	}
-	return true, session.Shown(ctx, shown(peer.WayWake, a))
+	return true, box.Shown(ctx, shown(peer.WayWake, a))
 }
 
 // sleep waits for d, and fails with the reason when ctx ends first.

@@ -153,7 +153,7 @@ func (c *Client) newHello() (wire.Hello, error) {
 		PeerType: o.PeerType, Channel: o.Channel, Model: o.Model, Role: o.Role,
 		Timestamp: wire.MillisOf(time.Now().Add(c.offset)),
 		Proto:     wire.Proto, Instance: c.instance,
-		Transient: o.Transient, Drain: o.Drain,
+		Transient: o.Transient, Drain: o.Drain, Alone: o.Alone,
 	}
 	text, err := seal.HelloText(h.MeshID, h.MemberID, h.Pubkey, int64(h.Timestamp))
 	if err != nil {

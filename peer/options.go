@@ -25,6 +25,9 @@ type Options struct {
 	Transient bool
 	// Drain asks for the mail that waits for the address; see Client.Drained.
 	Drain bool
+	// Alone says, with Drain, that no process holds the session: mail that one
+	// had received and its model had not seen is pushed again.
+	Alone bool
 
 	// What others see of the session. Zero values are left out.
 	DisplayName string

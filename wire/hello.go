@@ -36,6 +36,9 @@ type Hello struct {
 	Transient bool `json:"transient,omitempty"`
 	// Drain asks for the mail of a transient connection's address.
 	Drain bool `json:"drain,omitempty"`
+	// Alone says, with Drain, that no other process holds the session: what was
+	// delivered to one whose connection is gone, and not seen, comes again.
+	Alone bool `json:"alone,omitempty"`
 	// Instance names the process. A return with the same one still has the
 	// messages it acknowledged, so they are not pushed again.
 	Instance string `json:"instance,omitempty"`

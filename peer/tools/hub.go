@@ -109,18 +109,11 @@ func sameMesh(a, b *peer.Mesh) bool {
 
 // connect starts the connection to a mesh; it comes up behind.
 func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*mesh, error) {
-	keys := c.SessionKeys()
-	key, err := keys.Key(entry.MeshID, h.who.session)
+	opts, err := h.options(c, entry)
 	if err != nil {
 		return nil, err
 	}
-	client, err := peer.Start(ctx, peer.Options{
-		Mesh: entry, SessionID: h.who.session, SessionKey: key, DisplayName: h.who.name, Cwd: h.who.cwd, Hostname: h.who.hostname,
-		PID: os.Getpid(), PeerType: "ai", Channel: h.who.channel, Model: h.who.model, Role: h.who.role, Groups: h.who.groups,
-		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(entry.MeshID, pubkey) },
-		ShareFrom:   h.dir,
-		Logger:      h.log,
-	})
+	client, err := peer.Start(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +123,19 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 	m.done.Go(func() { h.follow(ctx, m) })
 	m.done.Go(func() { h.greet(ctx, m) })
 	return m, nil
+}
+
+// options says who the session is in a mesh.
+func (h *hub) options(c *peer.Config, entry peer.Mesh) (peer.Options, error) {
+	keys := c.SessionKeys()
+	key, err := keys.Key(entry.MeshID, h.who.session)
+	return peer.Options{
+		Mesh: entry, SessionID: h.who.session, SessionKey: key, DisplayName: h.who.name, Cwd: h.who.cwd, Hostname: h.who.hostname,
+		PID: os.Getpid(), PeerType: "ai", Channel: h.who.channel, Model: h.who.model, Role: h.who.role, Groups: h.who.groups,
+		KeyByPubkey: func(pubkey string) (seal.PrivateKey, error) { return keys.ByPubkey(entry.MeshID, pubkey) },
+		ShareFrom:   h.dir,
+		Logger:      h.log,
+	}, err
 }
 
 // disconnect ends a connection and forgets its mail, which the broker keeps.
@@ -167,16 +173,21 @@ func (h *hub) receive(ctx context.Context, m *mesh) {
 			}
 			return
 		}
-		if h.pong(m, &r) {
-			continue
-		}
-		if r.SenderName == "" {
-			asking, cancel := context.WithTimeout(ctx, time.Second)
-			r.SenderName = m.client.Name(asking, r.SenderPubkey)
-			cancel()
-		}
-		h.post.put(m, r)
+		h.accept(ctx, m, &r)
 	}
+}
+
+// accept puts a message into the post.
+func (h *hub) accept(ctx context.Context, m *mesh, r *peer.Record) {
+	if h.pong(m, r) {
+		return
+	}
+	if r.SenderName == "" {
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		r.SenderName = m.client.Name(asking, r.SenderPubkey)
+		cancel()
+	}
+	h.post.put(m, *r)
 }
 
 // follow reads the events of a mesh until the client has ended.
@@ -201,11 +212,17 @@ func (h *hub) greet(ctx context.Context, m *mesh) {
 	if m.client.Ready(ctx) != nil {
 		return
 	}
+	h.adopt(m)
+	h.once.Do(func() { close(h.opened) })
+	h.offersChanged()
+}
+
+// adopt takes over the mode that the mesh has on record, unless one was chosen
+// here.
+func (h *hub) adopt(m *mesh) {
 	if mode := m.client.Hello().MemberProfile.MessageMode; h.who.modeOpen && validMode(mode) {
 		h.post.setMode(mode)
 	}
-	h.once.Do(func() { close(h.opened) })
-	h.offersChanged()
 }
 
 // event handles a system event.

@@ -91,6 +91,27 @@ func (p *post) put(m *mesh, r peer.Record) {
 	p.touch()
 }
 
+// announced notes that the first line of a message was shown before.
+func (p *post) announced(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.letters {
+		l.brief = l.brief || l.rec.MessageID == id
+	}
+}
+
+// brief returns the messages of which the first line was shown.
+func (p *post) brief() (ids []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.letters {
+		if l.brief {
+			ids = append(ids, l.rec.MessageID)
+		}
+	}
+	return ids
+}
+
 // tell keeps a line for whoever next shows something. The oldest gives way.
 func (p *post) tell(line string) {
 	p.mu.Lock()
@@ -128,7 +149,7 @@ func wanted(req *peer.MailRequest) bool { return asks(req.Way) || req.Way == pee
 // free reports whether a letter may go by a way now. It is called with mu held.
 func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 	switch {
-	case req.Mesh != "" && req.Mesh != l.mesh.slug && req.Mesh != l.mesh.entry.MeshID, l.no <= req.After:
+	case req.Mesh != "" && req.Mesh != l.mesh.slug && req.Mesh != l.mesh.entry.MeshID, req.After > 0 && l.no <= req.After:
 		return false
 	case req.OnlyNew && l.again():
 		return false
