@@ -21,20 +21,19 @@ const (
 // An Access is one entry of the log of what peers read: a line of JSON in
 // AccessLog.
 type Access struct {
-	Time time.Time `json:"time"`
-	Mesh string    `json:"mesh"` // slug
-	Peer string    `json:"peer"` // key of who asked
-	Name string    `json:"name"` // what it called itself
-	Kind string    `json:"kind"` // file or directory
-	Path string    `json:"path"` // as it was asked for
-	// Size is in bytes, or entries; Refused says why there was none.
-	Size    int    `json:"size,omitempty"`
-	Refused string `json:"refused,omitempty"`
+	Time    time.Time `json:"time"`              // when it was answered
+	Mesh    string    `json:"mesh"`              // slug
+	Peer    string    `json:"peer"`              // key of who asked
+	Name    string    `json:"name"`              // what it called itself
+	Kind    string    `json:"kind"`              // file or directory
+	Path    string    `json:"path"`              // as it was asked for
+	Size    int       `json:"size,omitempty"`    // in bytes, or entries of a directory
+	Refused string    `json:"refused,omitempty"` // why the peer got nothing
 }
 
-// userDir is the configuration directory of the user: also for a session that
-// launch has given a configuration of its own.
-func (c *Config) userDir() string {
+// UserDir returns the configuration directory of the user, also where launch has
+// given the session a configuration of its own.
+func (c *Config) UserDir() string {
 	if c.SessionsDir != "" {
 		return filepath.Dir(c.SessionsDir)
 	}
@@ -43,7 +42,7 @@ func (c *Config) userDir() string {
 
 // AccessLog returns the path of the file in which each access of a peer to
 // a shared directory is logged, whether or not it exists.
-func (c *Config) AccessLog() string { return filepath.Join(c.userDir(), accessName) }
+func (c *Config) AccessLog() string { return filepath.Join(c.UserDir(), accessName) }
 
 // Shared returns the directories whose files the peers of a mesh may read:
 // those of the mesh, then those for every mesh. They are the user's, not those
@@ -51,7 +50,7 @@ func (c *Config) AccessLog() string { return filepath.Join(c.userDir(), accessNa
 // running sessions too. A mesh that the user has left shares nothing.
 func (c *Config) Shared(meshID string) (share.Dirs, error) {
 	never := []string{c.dir}
-	if own := c.userDir(); own != c.dir {
+	if own := c.UserDir(); own != c.dir {
 		users, err := LoadConfig(own)
 		if err != nil {
 			return share.Dirs{}, err

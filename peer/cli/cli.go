@@ -51,6 +51,9 @@ func commands() []Command {
 		groupCommand(),
 		summaryCommand(),
 
+		shareDirCommand(),
+		peerFileCommand(),
+
 		versionCommand(),
 		completionCommand(),
 		completeCommand(),

@@ -12,7 +12,7 @@ import (
 
 func peersCommand() Command {
 	var all bool
-	var inGroup string
+	var inGroup, search string
 	return Command{
 		Name:  "peers",
 		Theme: Talk,
@@ -20,16 +20,20 @@ func peersCommand() Command {
 		Long: `One line for each session: what it is doing, its name, the first digits of its
 key, its groups, what kind of client it is, where, and what it says it works on.
 Send to the name, the digits or a group.`,
-		Examples: []string{"claudemesh peers", "claudemesh peers --all", "claudemesh peers --group frontend --json"},
+		Examples: []string{"claudemesh peers", "claudemesh peers --all", "claudemesh peers --group frontend --json", "claudemesh peers --search 'postgres migration'"},
 		Mesh:     true,
 		JSON:     true,
 		Output:   []wire.Peer{},
 		Flags: func(fs *flag.FlagSet) {
-			fs.BoolVar(&all, "all", false, "show members who are offline too; then --json prints an object with peers and members")
+			fs.BoolVar(&all, "all", false, "show members who are offline too; then, and with --search, --json prints an object with peers and members")
+			fs.StringVar(&search, "search", "", "show who fits these `words` best, offline or not: by name, role, group, summary, profile, skill")
 			fs.StringVar(&inGroup, "group", "", "show only `group` and the groups below it")
 		},
 		Run: func(ctx context.Context, env *Env, _ []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
+				if search != "" {
+					return searchPeers(ctx, env, c, search)
+				}
 				list, err := peer.Call(ctx, c, wire.ListPeers{Group: inGroup, Members: all})
 				if err != nil {
 					return err
@@ -45,6 +49,37 @@ Send to the name, the digits or a group.`,
 			})
 		},
 	}
+}
+
+// searchPeers shows who fits, best first.
+func searchPeers(ctx context.Context, env *Env, c *peer.Client, query string) error {
+	found, err := c.Search(ctx, query)
+	if err != nil {
+		return err
+	}
+	list := wire.PeersList{Peers: []wire.Peer{}}
+	table := env.Out().Table("STATUS", "NAME", "KEY", "GROUPS", "FOUND BY")
+	for _, f := range found {
+		var why []string
+		for _, w := range f.Why {
+			why = append(why, w.Kind+": "+w.Text)
+		}
+		if f.Peer == nil {
+			list.Members = append(list.Members, *f.Member)
+			table.Row(env.glyph(Dim, "·", "offline"), f.Member.DisplayName, shortKey(f.Member.Pubkey), "", strings.Join(why, "; "))
+			continue
+		}
+		list.Peers = append(list.Peers, *f.Peer)
+		table.Row(env.presence(f.Peer), Styled{Bold, f.Peer.DisplayName}, shortKey(f.Peer.Pubkey), formatGroups(f.Peer.Groups), strings.Join(why, "; "))
+	}
+	if env.JSON {
+		return env.Out().JSON(list)
+	}
+	table.Flush()
+	if len(found) == 0 {
+		env.Err().Printf("Nobody in %s fits %s.\n", c.Mesh().Slug, query)
+	}
+	return nil
 }
 
 func printPeers(env *Env, c *peer.Client, list wire.PeersList, inGroup string) {

@@ -54,9 +54,9 @@ A group is a label that routes messages, with a role for each who is in it. A le
 - At the start call list_peers, and set_summary with one line on your task; renew it when the task changes.
 - Before you change what another may be changing, ask or say so. Ask the one who knows before you search for long.
 - Questions to a team go to its group, questions to one go to that one.
-- [local] peers share this machine: give them paths. [remote] peers do not have your files: put what they need into the message.
+- [local] peers share this machine: give them paths, read theirs by their paths. [remote] peers do not have your files: put what they need into the message, or use share_file. What a [remote] peer shares, list_peer_files shows and read_peer_file reads (up to 1 MiB).
 - Say what you need, by when, and what you know already. State results, not progress.
 
 ## Tools
-send_message, check_messages (wait_seconds), message_status; list_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh. When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
+send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh. When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

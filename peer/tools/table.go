@@ -35,7 +35,7 @@ type reply struct {
 
 // table is all tools, by theme.
 func table() []tool {
-	return slices.Concat(messageTools(), presenceTools(), meshTools())
+	return slices.Concat(messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools())
 }
 
 // chosen returns the tools that a --tools value names: core, all, or a list.
