@@ -107,8 +107,8 @@ func (m *mesh) save(s *session) {
 	}
 }
 
-// end ends a presence whose connection is gone: its state is saved, then the
-// others are told. A return that was quicker keeps it.
+// end ends a presence whose connection is gone: its state is saved, with it
+// goes what it held, and then the others are told. A return that was quicker keeps it.
 func (m *mesh) end(s *session) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
 		if !m.holds(s) {
@@ -122,6 +122,9 @@ func (m *mesh) end(s *session) {
 			return err
 		}
 		if err := tx.EndSubscriptions(s.addr); err != nil {
+			return err
+		}
+		if err := tx.ReleaseHeld(s.addr); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { m.depart(s) })

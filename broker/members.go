@@ -191,6 +191,9 @@ func (m *mesh) revoke(id string, tell func()) error {
 		if err := tx.EndMemberSubscriptions(id); err != nil {
 			return err
 		}
+		if err := tx.ReleaseHeldByMember(id); err != nil {
+			return err
+		}
 		mb.leaving = true
 		tx.AfterCommit(func() {
 			tell()

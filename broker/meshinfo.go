@@ -20,6 +20,7 @@ func infoParts() []infoPart {
 		streamNames,
 		skillNames,
 		countFiles,
+		(*mesh).taskInfo,
 	}
 }
 

@@ -22,6 +22,9 @@ type plan struct {
 	unknown bool       // nobody has ever used the key
 }
 
+// recipients is how many there are, those without room included.
+func (p *plan) recipients() int { return len(p.boxes) + p.full }
+
 // resolve turns a target into recipients.
 func (m *mesh) resolve(tx *store.Tx, s *session, t wire.Target, exclude []string) (*plan, error) {
 	p := &plan{target: t.String()}

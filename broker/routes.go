@@ -64,6 +64,16 @@ func routes() []route {
 		handle((*mesh).fileStatus),
 		handle((*mesh).deleteFile),
 		handle((*mesh).grantFileAccess),
+
+		// Tasks, and who changes what.
+		handle((*mesh).createTask),
+		handle((*mesh).claimTask),
+		handle((*mesh).completeTask),
+		handle((*mesh).releaseTask),
+		handle((*mesh).listTasks),
+		handle((*mesh).reservePaths),
+		handle((*mesh).releasePaths),
+		handle((*mesh).listReservations),
 	}
 }
 

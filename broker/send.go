@@ -113,8 +113,18 @@ func (m *mesh) repeat(tx *store.Tx, c *call, req *wire.Send, old *store.Message,
 // deliver answers the sender and pushes the message to whom it may be pushed
 // now. It runs after the commit, in the order of the commits.
 func (m *mesh) deliver(c *call, msg *store.Message, plan *plan) {
-	data := m.encode(msg, c.session.key)
-	ack := wire.Ack{ID: msg.ClientID, MessageID: msg.ID, Queued: true, Unknown: plan.unknown}
+	m.distribute(msg, c.session.key, plan, func(counts *wire.OutcomeCounts) {
+		ack := wire.Ack{ID: msg.ClientID, MessageID: msg.ID, Queued: true, Unknown: plan.unknown}
+		setOutcome(&ack, counts, plan.recipients())
+		c.acknowledge(&ack)
+	})
+}
+
+// distribute puts a message of the sender with that key into its mailboxes,
+// tells what comes of it, and then pushes it to whom it may be pushed now. It
+// runs after the commit, in the order of the commits; tell runs with m.mu held.
+func (m *mesh) distribute(msg *store.Message, senderKey string, plan *plan, tell func(*wire.OutcomeCounts)) {
+	data := m.encode(msg, senderKey)
 	counts := &wire.OutcomeCounts{Full: plan.full}
 	type delivery struct {
 		to *session
@@ -134,8 +144,7 @@ func (m *mesh) deliver(c *call, msg *store.Message, plan *plan) {
 		}
 		count(counts, outcome)
 	}
-	setOutcome(&ack, counts, len(plan.boxes)+plan.full)
-	c.acknowledge(&ack)
+	tell(counts)
 	for _, d := range direct {
 		m.handTo(d.to, d.parcel, data)
 	}

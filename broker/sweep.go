@@ -39,6 +39,7 @@ func (m *mesh) sweep(now time.Time) {
 	}
 	for m.expireFiles(now) {
 	}
+	m.logFailed("end claims and reservations", m.lapseHeld(now))
 	m.mu.Lock()
 	due := now.Sub(m.tidied) >= tidyEvery
 	if due {

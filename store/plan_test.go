@@ -25,6 +25,9 @@ var mayScan = map[string]string{
 	"updateMessageTTL":   "one row",
 	"deleteInvites":      "a thousand rows at most, once an hour",
 	"updateArchived":     "one row",
+	"selectTasks":        "ten thousand rows at most, and seldom more than the newest hundred",
+	"countTasks":         "over the index of the status",
+	"countReservations":  "a thousand rows at most",
 	"updateSelfEditable": "one row",
 	"selectStateEntries": "lists the whole state, which is bounded in bytes",
 	"selectStateKeys":    "the same",
@@ -40,7 +43,7 @@ var mayScan = map[string]string{
 	"selectFileSizes":    "ids and sizes of ten thousand at most, at Open and once an hour",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|a|d|m|n|o|s)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|task|reservation|a|d|m|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {

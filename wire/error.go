@@ -18,21 +18,24 @@ const (
 
 // The codes of every other failure. The connection stays open.
 const (
-	NoHello          Code = "no_hello"          // a frame before hello
-	BadRequest       Code = "bad_request"       // a field is missing, of the wrong type, out of range or too long
-	UnknownType      Code = "unknown_type"      // a frame of a type that does not exist
-	Internal         Code = "internal"          // the broker failed; it has logged why
-	Unavailable      Code = "unavailable"       // the broker cannot store now, a full disk for instance; nothing was kept
-	Forbidden        Code = "forbidden"         // ownership, scope or permission
-	NotFound         Code = "not_found"         // the named thing does not exist for the caller
-	RateLimited      Code = "rate_limited"      // too many frames in a short time
-	InvalidTarget    Code = "invalid_target"    // the target cannot be parsed
-	Ambiguous        Code = "ambiguous"         // the prefix fits several keys; the candidates are given
-	UnknownRecipient Code = "unknown_recipient" // the prefix fits no key of the mesh
-	Conflict         Code = "conflict"          // the id was used for something else
-	TooLarge         Code = "too_large"         // over a documented limit, but within the frame limit
-	Limit            Code = "limit"             // a quota is used up
-	PeerNotFound     Code = "peer_not_found"    // the peer whose files are asked for is not connected
+	NoHello          Code = "no_hello"           // a frame before hello
+	BadRequest       Code = "bad_request"        // a field is missing, of the wrong type, out of range or too long
+	UnknownType      Code = "unknown_type"       // a frame of a type that does not exist
+	Internal         Code = "internal"           // the broker failed; it has logged why
+	Unavailable      Code = "unavailable"        // the broker cannot store now, a full disk for instance; nothing was kept
+	Forbidden        Code = "forbidden"          // ownership, scope or permission
+	NotFound         Code = "not_found"          // the named thing does not exist for the caller
+	RateLimited      Code = "rate_limited"       // too many frames in a short time
+	InvalidTarget    Code = "invalid_target"     // the target cannot be parsed
+	Ambiguous        Code = "ambiguous"          // the prefix fits several keys; the candidates are given
+	UnknownRecipient Code = "unknown_recipient"  // the prefix fits no key of the mesh
+	Conflict         Code = "conflict"           // the id was used for something else
+	TooLarge         Code = "too_large"          // over a documented limit, but within the frame limit
+	Limit            Code = "limit"              // a quota is used up
+	PeerNotFound     Code = "peer_not_found"     // the peer whose files are asked for is not connected
+	TaskNotClaimable Code = "task_not_claimable" // there is no such task, or it is not open
+	TaskNotFound     Code = "task_not_found"     // there is no such task
+	Reserved         Code = "reserved"           // somebody else has reserved what overlaps; the conflicts are given
 )
 
 // The codes with which POST /join refuses.
@@ -59,6 +62,8 @@ type Error struct {
 	ID string `json:"id,omitempty"`
 	// Candidates are the keys an Ambiguous prefix fits, at most MaxCandidates.
 	Candidates []Candidate `json:"candidates,omitempty"`
+	// Conflicts are reservations in the way of a Reserve, at most MaxCandidates.
+	Conflicts []Reservation `json:"conflicts,omitempty"`
 }
 
 // A Candidate is one of several keys that a prefix fits.

@@ -107,6 +107,18 @@ func Index() []Entry {
 		request(DeleteFile{}),
 		request(GrantFileAccess{}),
 		toPeer(FileAccessGranted{}),
+
+		request(CreateTask{}),
+		toPeer(TaskCreated{}),
+		request(ClaimTask{}),
+		request(CompleteTask{}),
+		request(ReleaseTask{}),
+		request(ListTasks{}),
+		toPeer(TaskList{}),
+		request(Reserve{}),
+		request(Release{}),
+		request(ListReservations{}),
+		toPeer(ReservationList{}),
 	}
 }
 

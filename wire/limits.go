@@ -27,8 +27,23 @@ const (
 	MaxLabel         = 256  // host name, channel, model
 	MaxPath          = 4096 // of a file or directory of a peer
 	MaxPattern       = 128
-	MaxPeerFile      = 1 << 20  // bytes of a file that a peer sends
-	MaxPeerEntries   = 500      // entries of a listing that a peer sends
+	MaxPeerFile      = 1 << 20 // bytes of a file that a peer sends
+	MaxPeerEntries   = 500     // entries of a listing that a peer sends
+	MaxTaskTitle     = 1000
+	MaxTaskTags      = 10
+	MaxTaskTag       = 40
+	MaxTaskPriority  = 40
+	MaxTaskResult    = 32 << 10 // bytes
+	MaxTaskList      = 100      // tasks in one TaskList
+	MaxListedResult  = 1000     // of a result in a TaskList of several
+	MaxTasks         = 10_000   // per mesh; the oldest that is done gives way to a new one
+	MaxRepo          = 200
+	MaxPathPattern   = 200
+	MaxWildcards     = 8        // asterisks in one pattern
+	MaxPatterns      = 10       // in one Reserve or Release
+	MaxReason        = 200      // of a Reserve
+	MaxReservations  = 1000     // per mesh
+	MaxReservedPage  = 300      // reservations in one ReservationList
 	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
 
 	MaxStreams       = 1000 // of a mesh
