@@ -163,12 +163,6 @@ func (m *mesh) releaseTask(c *call, req wire.ReleaseTask) (wire.TaskList, error)
 	return res, err
 }
 
-func (m *mesh) isAdmin(mb *member) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return mb.permission == wire.Admin
-}
-
 func findTask(rx *store.Rx, id string) (*store.Task, error) {
 	t, err := rx.Task(id)
 	if errors.Is(err, store.ErrNotFound) {
