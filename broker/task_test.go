@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"claudemesh/seal"
+	"claudemesh/store"
 	"claudemesh/wire"
 )
 
@@ -159,6 +160,27 @@ func TestTheLargestListOfTasksFitsAFrame(t *testing.T) {
 	if got := p.task(id); len(got["result"].(string)) != wire.MaxTaskResult || got["resultCut"] != nil {
 		t.Error("one task has its result cut")
 	}
+}
+
+func TestTheBoardIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	p := b.join("alice").modern("a")
+	err := b.srv.meshByID(b.mesh).db.Write(t.Context(), func(tx *store.Tx) error {
+		for i := range wire.MaxTasks {
+			if err := tx.AddTask(&store.Task{ID: fmt.Sprint(i), Title: "t", Priority: "normal", Created: time.Now()}, wire.MaxTasks); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.refusedWith(wire.Limit, map[string]any{"type": "create_task", "title": "one more"})
+	p.tasks(map[string]any{"type": "complete_task", "taskId": "7", "brief": true})
+	p.newTask("one more")
+	p.refusedWith(wire.TaskNotFound, map[string]any{"type": "list_tasks", "taskId": "7"})
 }
 
 func TestOfAHundredClaimsOneWins(t *testing.T) {
