@@ -26,6 +26,7 @@ var mayScan = map[string]string{
 	"deleteInvites":      "a thousand rows at most, once an hour",
 	"updateArchived":     "one row",
 	"selectTasks":        "ten thousand rows at most, and seldom more than the newest hundred",
+	"selectLastTask":     "min/max of the rowid is one step",
 	"countTasks":         "over the index of the status",
 	"countReservations":  "a thousand rows at most",
 	"updateSelfEditable": "one row",

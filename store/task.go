@@ -13,6 +13,7 @@ const (
 	selectTask  = `SELECT ` + taskColumns + ` FROM task WHERE id = ?`
 	selectTasks = `SELECT ` + taskColumns + ` FROM task
 		WHERE (?1 = '' OR status = ?1) AND (?2 = '' OR assignee = ?2 OR assignee_key = ?2) ORDER BY n DESC LIMIT ?3`
+	selectLastTask    = `SELECT coalesce(max(n), 0) FROM task`
 	countTasks        = `SELECT status, count(*) FROM task GROUP BY status`
 	selectOldestDone  = `SELECT n FROM task WHERE status = 'done' ORDER BY n LIMIT 1`
 	deleteTask        = `DELETE FROM task WHERE n = ?`
@@ -75,21 +76,8 @@ func (t *Task) columns() []any {
 // board already the oldest that is done gives way, and ErrLimit says that
 // none is.
 func (tx *Tx) AddTask(t *Task, keep int) error {
-	counts, err := tx.CountTasks()
-	if err != nil {
+	if err := tx.roomForTask(keep); err != nil {
 		return err
-	}
-	if counts[TaskOpen]+counts[TaskClaimed]+counts[TaskDone] >= keep {
-		if counts[TaskDone] == 0 {
-			return fmt.Errorf("store: %d tasks: %w", keep, ErrLimit)
-		}
-		var oldest int64
-		if err := tx.one(selectOldestDone, nil, &oldest); err != nil {
-			return err
-		}
-		if _, err := tx.exec(deleteTask, oldest); err != nil {
-			return err
-		}
 	}
 	tags, err := toJSON(t.Tags)
 	if err != nil {
@@ -97,6 +85,27 @@ func (tx *Tx) AddTask(t *Task, keep int) error {
 	}
 	t.Status = TaskOpen
 	t.N, err = tx.insert(insertTask, t.ID, t.Title, null(t.Assignee), null(t.AssigneeKey), t.Priority, tags, null(t.Creator), null(t.CreatorMember), t.Created)
+	return err
+}
+
+// roomForTask makes the oldest task that is done give way if there are keep. To
+// count them takes a while, so it is done only once there can be so many.
+func (tx *Tx) roomForTask(keep int) error {
+	var newest, oldest int64
+	if err := tx.one(selectLastTask, nil, &newest); err != nil || newest < int64(keep) {
+		return err
+	}
+	counts, err := tx.CountTasks()
+	switch {
+	case err != nil || counts[TaskOpen]+counts[TaskClaimed]+counts[TaskDone] < keep:
+		return err
+	case counts[TaskDone] == 0:
+		return fmt.Errorf("store: %d tasks: %w", keep, ErrLimit)
+	}
+	if err := tx.one(selectOldestDone, nil, &oldest); err != nil {
+		return err
+	}
+	_, err = tx.exec(deleteTask, oldest)
 	return err
 }
 

@@ -53,16 +53,16 @@ type ReservationList struct {
 // Reservation is a pattern that somebody has reserved.
 type Reservation struct {
 	ID           string `json:"id"`
-	Repo         string `json:"repo"`
-	Pattern      string `json:"pattern"`
-	Shared       bool   `json:"shared"`
-	Holder       string `json:"holder"`       // name of the session
-	HolderPubkey string `json:"holderPubkey"` // its address
-	HolderMember string `json:"holderMemberPubkey"`
-	Reason       string `json:"reason,omitempty"`
-	TaskID       string `json:"taskId,omitempty"` // ends with this claim
-	UntilGone    bool   `json:"untilGone,omitempty"`
-	ReservedAt   Time   `json:"reservedAt"`
+	Repo         string `json:"repo"`                // the repository, wherever it is cloned
+	Pattern      string `json:"pattern"`             // of paths from its root, as it is compared
+	Shared       bool   `json:"shared"`              // excludes exclusive ones only
+	Holder       string `json:"holder"`              // name of the session
+	HolderPubkey string `json:"holderPubkey"`        // its address
+	HolderMember string `json:"holderMemberPubkey"`  // key of its member
+	Reason       string `json:"reason,omitempty"`    // in the holder's words
+	TaskID       string `json:"taskId,omitempty"`    // ends with the claim of this task
+	UntilGone    bool   `json:"untilGone,omitempty"` // ends with the presence of the holder
+	ReservedAt   Time   `json:"reservedAt"`          // when it was made, or renewed
 	ExpiresAt    Time   `json:"expiresAt"`
 }
 
