@@ -79,6 +79,7 @@ func libraries() []library {
 		{"github.com/fsnotify/fsnotify", []string{"peer/tools"}, "a session follows the configuration while it runs"},
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
 		{"charm.land/huh/v2", []string{ours}, "what launch asks a person at a terminal"},
+		{"go.yaml.in/yaml/v3", []string{"peer/cli"}, "the front matter of skills that people write; kept by the YAML organisation, and here already below the metrics"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}
 }

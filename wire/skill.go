@@ -22,7 +22,7 @@ type SkillManifest struct {
 	Agent   string `json:"agent,omitempty"` // type of that sub-agent
 	// UserInvocable is false of a skill that is not offered as a command.
 	UserInvocable *bool  `json:"user_invocable,omitempty"`
-	ArgumentHint  string `json:"argument_hint,omitempty"`
+	ArgumentHint  string `json:"argument_hint,omitempty"` // what to write after the command
 	// Description takes the place of the skill's own in prompts.
 	Description string `json:"description,omitempty"`
 }
@@ -59,13 +59,13 @@ type SkillData struct {
 // Skill is an instruction text that a member has shared. It is a peer's text.
 type Skill struct {
 	Name         string         `json:"name"`
-	Description  string         `json:"description"`
-	Instructions string         `json:"instructions"`
-	Tags         []string       `json:"tags"`
-	Author       string         `json:"author"` // display name
-	Manifest     *SkillManifest `json:"manifest"`
+	Description  string         `json:"description"`  // what it is for
+	Instructions string         `json:"instructions"` // Markdown
+	Tags         []string       `json:"tags"`         // words to find it by
+	Author       string         `json:"author"`       // display name
+	Manifest     *SkillManifest `json:"manifest"`     // how it is meant to be used
 	CreatedAt    Time           `json:"createdAt"`
-	UpdatedAt    Time           `json:"updatedAt"`
+	UpdatedAt    Time           `json:"updatedAt"`    // when it was last shared
 	AuthorPubkey string         `json:"authorPubkey"` // of the member
 }
 
@@ -88,13 +88,13 @@ type SkillList struct {
 // SkillBrief is a skill without its text.
 type SkillBrief struct {
 	Name         string         `json:"name"`
-	Description  string         `json:"description"`
-	Tags         []string       `json:"tags"`
-	Author       string         `json:"author"`
+	Description  string         `json:"description"` // what it is for
+	Tags         []string       `json:"tags"`        // words to find it by
+	Author       string         `json:"author"`      // display name
 	CreatedAt    Time           `json:"createdAt"`
-	UpdatedAt    Time           `json:"updatedAt"`
-	AuthorPubkey string         `json:"authorPubkey"`
-	Manifest     *SkillManifest `json:"manifest,omitempty"`
+	UpdatedAt    Time           `json:"updatedAt"`          // when it was last shared
+	AuthorPubkey string         `json:"authorPubkey"`       // of the member
+	Manifest     *SkillManifest `json:"manifest,omitempty"` // how it is meant to be used
 }
 
 // RemoveSkill removes a skill. Only the member who shared it, and admins, may.

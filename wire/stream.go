@@ -15,7 +15,7 @@ type CreateStream struct {
 type StreamCreated struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	Keep int    `json:"keep"`
+	Keep int    `json:"keep"` // how many entries are kept at most
 	// Existed is set where there was such a stream before.
 	Existed bool `json:"existed,omitempty"`
 }
@@ -48,7 +48,7 @@ type Subscribed struct {
 type StreamEntry struct {
 	Seq         int64           `json:"seq"`
 	Data        json.RawMessage `json:"data"`
-	PublishedBy string          `json:"publishedBy"`
+	PublishedBy string          `json:"publishedBy"` // display name
 	PublishedAt Time            `json:"publishedAt"`
 }
 
@@ -89,9 +89,9 @@ type StreamList struct {
 type Stream struct {
 	ID              string `json:"id"`
 	Name            string `json:"name"`
-	CreatedBy       string `json:"createdBy"`
+	CreatedBy       string `json:"createdBy"` // display name
 	CreatedAt       Time   `json:"createdAt"`
-	SubscriberCount int    `json:"subscriberCount"`
+	SubscriberCount int    `json:"subscriberCount"` // sessions, with those whose connection is lost for the moment
 	// Last is the number of its newest entry, 0 if there has been none.
 	Last int64 `json:"last"`
 	Kept int   `json:"kept"` // entries

@@ -53,6 +53,8 @@ func commands() []Command {
 
 		shareDirCommand(),
 		peerFileCommand(),
+		streamCommand(),
+		skillCommand(),
 
 		versionCommand(),
 		completionCommand(),
