@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"claudemesh/seal"
 	"claudemesh/wire"
 )
 
@@ -178,5 +179,72 @@ func TestAMembersFilesComeFromOneOfItsSessions(t *testing.T) {
 	command.askFile(two.key, "z")
 	if f := two.expectAny("peer_file_request_forward"); f["filePath"] != "z" {
 		t.Errorf("%v", f)
+	}
+}
+
+// TestWhoMayAskForFilesOfPeers holds the rows of docs/SECURITY.md on files of
+// peers and on the overview, a case for each cell.
+func TestWhoMayAskForFilesOfPeers(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	serving := b.join("bob")
+	server := serving.modern("b")
+	admin, member := b.join("admin"), b.join("member")
+	if status, res := b.call("PATCH", "/mesh/"+b.mesh+"/member/"+admin.id, b.owner, map[string]any{"permission": "admin"}); status != 200 {
+		t.Fatalf("make an admin: %d %v", status, res)
+	}
+	owner := b.dial()
+	owner.say(fieldsOf((&testMember{b: b, key: b.owner, id: member.id, name: "owner"}).hello("o")))
+	if f := owner.read(); f["code"] != string(wire.Unauthorized) {
+		t.Fatalf("an owner who is no member: %v", f)
+	}
+	who := map[string]*testPeer{
+		"admin": admin.modern("a"), "member": member.modern("m"), "command": member.commandOf(must(seal.Generate()), false), "unsigned": b.dial(),
+	}
+	for name, p := range who {
+		want := name != "unsigned"
+		for _, kind := range []struct{ request, forward, response string }{
+			{"peer_file_request", "peer_file_request_forward", "peer_file_response"},
+			{"peer_dir_request", "peer_dir_request_forward", "peer_dir_response"},
+		} {
+			p.say(map[string]any{"type": kind.request, "_reqId": kind.request, "targetPubkey": server.key, "filePath": "x", "dirPath": "x"})
+			if !want {
+				if f := p.told(kind.request); f["code"] != string(wire.NoHello) {
+					t.Errorf("%s: %v", name, f)
+				}
+				continue
+			}
+			asked := server.expectAny(kind.forward)
+			for _, stranger := range who { // nobody answers in the place of who was asked
+				if stranger != p {
+					stranger.say(map[string]any{"type": kind.response, "_reqId": asked["_reqId"], "content": "Zm9yZ2Vk", "entries": []any{"forged"}})
+				}
+			}
+			for stranger, other := range who {
+				if stranger != "unsigned" && other != p {
+					other.quiet() // it has been read
+				}
+			}
+			server.say(map[string]any{"type": kind.response, "_reqId": asked["_reqId"], "content": "eA==", "entries": []any{"x"}})
+			if f := p.told(kind.request); f["content"] != "eA==" && !equalJSON(f["entries"], []any{"x"}) {
+				t.Errorf("%s is answered %v", name, f)
+			}
+		}
+		if f := p.askAny(map[string]any{"type": "mesh_info"}); (f["type"] == "mesh_info_result") != want {
+			t.Errorf("%s asks for the overview: %v", name, f)
+		}
+	}
+	if f := who["member"].told(who["member"].askFile(who["command"].key, "x")); f["code"] != string(wire.PeerNotFound) {
+		t.Errorf("a command is asked for files: %v", f)
+	}
+	other := newBroker(t)
+	stranger := other.join("stranger").modern("s")
+	if f := stranger.told(stranger.askFile(server.key, "x")); f["code"] != string(wire.PeerNotFound) {
+		t.Errorf("a peer of another mesh is asked: %v", f)
+	}
+	for _, f := range server.news() {
+		if typ, _ := f["type"].(string); strings.HasSuffix(typ, "_forward") {
+			t.Errorf("unexpected %v", f)
+		}
 	}
 }

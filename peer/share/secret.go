@@ -15,10 +15,10 @@ func secretNames() []string {
 		"key3.db", "key4.db", "*.agekey", "*.ovpn", "wallet.dat", "*.wallet", "*.secret", "*.secrets", "*.tfstate", "*.tfstate.*", "*.tfvars",
 		// Credentials by their usual names.
 		"credentials", "credentials.*", "*credentials.json", "*credential.json", "secret", "secrets", "secret.*", "secrets.*",
-		"*-secret.*", "*_secret.*", "*-secrets.*", "*_secrets.*", "client_secret*", "service-account*.json", "service_account*.json",
-		"token.json", "tokens.json", "*.token", "auth.json", "htpasswd", "netrc", "_netrc", "pgpass", "pgpass.conf",
-		"passwd", "passwords*", "password.*", "shadow", "kubeconfig", "kubeconfig.*", "*.kubeconfig", "*.env", "env.local",
-		"logins.json", "login data", "cookies", "cookies.*", "vault.json", "master.key", "npmrc",
+		"*-secret.*", "*_secret.*", "*-secrets.*", "*_secrets.*", "secret-*", "secret_*", "secrets-*", "secrets_*", "client_secret*", "*adminsdk*.json", "service-account*.json", "service_account*.json",
+		"token.json", "tokens.json", "token.txt", "tokens.txt", "*.token", "*.credentials", "auth.json", "htpasswd", "netrc", "_netrc", "pgpass", "pgpass.conf",
+		"passwd", "passwords*", "password.*", "api_key*", "api-key*", "apikey*", "private*key*", "shadow", "kubeconfig", "kubeconfig.*", "*.kubeconfig", "*.env", "*.env.*", "env.local",
+		"logins.json", "login data", "cookies", "cookies.*", "vault.json", "npmrc",
 	}
 }
 

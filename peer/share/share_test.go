@@ -280,6 +280,16 @@ func TestWhatShouldNotBeShared(t *testing.T) {
 	}
 }
 
+func TestTheDocumentationHasTheListOfSecrets(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "FILES.md"))
+	must(t, err)
+	for _, name := range secretNames() {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/FILES.md does not name %s", name)
+		}
+	}
+}
+
 func FuzzPath(f *testing.F) {
 	d := hostile(f)
 	for path := range refusals() {
