@@ -52,7 +52,7 @@ func (p *process) startSession(run, id string, env ...string) *mcpSession {
 		"HOME=" + p.home, "CLAUDEMESH_CONFIG_DIR=" + p.config(), "XDG_RUNTIME_DIR=" + run,
 		"CLAUDEMESH_SESSION_ID=" + id, "CLAUDEMESH_DISPLAY_NAME=" + id,
 	}, env...)...)
-	s.cmd.Stderr = os.Stderr
+	s.cmd.Stderr, s.cmd.Dir = os.Stderr, p.dir
 	var err error
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)

@@ -29,6 +29,7 @@ type process struct {
 	data   string
 	cmd    *exec.Cmd
 	ready  cli.Serving
+	dir    string // that sessions run in; empty is that of the test
 }
 
 // startProcess builds the program and starts a broker with it.
