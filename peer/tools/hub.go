@@ -198,8 +198,11 @@ func (h *hub) follow(ctx context.Context, m *mesh) {
 			if !ok {
 				return
 			}
-			if p, ok := e.Frame.(wire.Push); ok {
-				h.event(m, &p)
+			switch f := e.Frame.(type) {
+			case wire.Push:
+				h.event(m, &f)
+			case wire.StateChange:
+				h.ways.state(m, &f)
 			}
 		case <-ctx.Done():
 			return

@@ -56,7 +56,10 @@ A group is a label that routes messages, with a role for each who is in it. A le
 - Questions to a team go to its group, questions to one go to that one.
 - [local] peers share this machine: give them paths, read theirs by their paths. [remote] peers do not have your files: put what they need into the message, or use share_file. What a [remote] peer shares, list_peer_files shows and read_peer_file reads (up to 1 MiB).
 - Say what you need, by when, and what you know already. State results, not progress.
+- Facts that change go into the shared state (set_state); what will be true tomorrow, remember, and recall before you find out anew; share_context what you have read and found.
 
 ## Tools
-send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh. When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
+send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
+set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
+When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"claudemesh/wire"
 )
 
 // A tool is an entry of the table.
@@ -35,7 +37,10 @@ type reply struct {
 
 // table is all tools, by theme.
 func table() []tool {
-	return slices.Concat(messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools())
+	return slices.Concat(
+		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(),
+		stateTools(), memoryTools(), contextTools(),
+	)
 }
 
 // chosen returns the tools that a --tools value names: core, all, or a list.
@@ -143,6 +148,8 @@ func typeSchema(t reflect.Type, enum string) string {
 		t = t.Elem()
 	}
 	switch {
+	case t == reflect.TypeFor[wire.Value]():
+		return `"type":["object","array","string","number","boolean","null"]`
 	case t == reflect.TypeFor[list]():
 		return `"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]`
 	case t.Kind() == reflect.Slice:
@@ -214,7 +221,9 @@ func (r *reply) result(digest string) *mcp.CallToolResult {
 // peers say of themselves.
 func neutralJSON(data []byte) []byte {
 	var v any
-	if json.Unmarshal(data, &v) != nil {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber() // those of the shared state have any number of digits
+	if dec.Decode(&v) != nil {
 		return []byte("{}")
 	}
 	out, err := json.Marshal(neutralValue(v))

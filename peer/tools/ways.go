@@ -138,6 +138,14 @@ func (w *ways) event(m *mesh, p *wire.Push) {
 	w.notify(line, map[string]string{"kind": "system", "event": attribute(p.Event), "mesh_slug": m.slug, "mesh_id": attribute(p.MeshID), "eventData": data})
 }
 
+// state tells the host what was changed in the shared state.
+func (w *ways) state(m *mesh, s *wire.StateChange) {
+	if !w.channel || w.hub.post.currentMode() == "off" || !w.begun() {
+		return
+	}
+	w.notify(stateNotice(s), map[string]string{"kind": "state_change", "key": attribute(s.Key), "updated_by": attribute(s.UpdatedBy), "mesh_slug": m.slug})
+}
+
 func (w *ways) begun() bool {
 	select {
 	case <-w.link.initialized:
