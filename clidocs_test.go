@@ -138,6 +138,8 @@ func describeType(t reflect.Type) (kind, below string, inner reflect.Type) {
 	switch {
 	case t == reflect.TypeFor[wire.Time]() || t == reflect.TypeFor[time.Time]():
 		return "time", "", nil
+	case t == reflect.TypeFor[wire.Stamp]():
+		return "time or empty", "", nil
 	case t.Kind() == reflect.Pointer:
 		kind, below, inner = describeType(t.Elem())
 		return kind, below, inner

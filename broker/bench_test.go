@@ -68,3 +68,22 @@ func benchmarkSend(b *testing.B, n int) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
 }
+
+// BenchmarkState sets and reads a key over a socket, one request at a time.
+func BenchmarkState(b *testing.B) {
+	br := newBroker(b, func(c *Config) { c.Rate, c.Burst = 1e9, 1e9 })
+	p := br.join("alice").modern("a")
+	for _, f := range []wire.Frame{
+		wire.SetState{Key: "build", Value: wire.Value(`{"status":"green","commit":"5b97e3b"}`)}, wire.GetState{Key: "build"},
+	} {
+		b.Run(string(f.FrameType()), func(b *testing.B) {
+			data := must(wire.Append(nil, "r", f))
+			for b.Loop() {
+				p.write(data)
+				if _, _, err := p.ws.Read(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -31,7 +31,25 @@ func (v *Value) UnmarshalJSON(p []byte) error {
 	return nil
 }
 
-func (v Value) String() string { return string(v) }
+// String returns v as JSON for people: <, > and & are not escaped.
+func (v Value) String() string {
+	out := make([]byte, 0, len(v))
+	for i := 0; i < len(v); i++ {
+		if v[i] != '\\' || i+1 == len(v) {
+			out = append(out, v[i])
+			continue
+		}
+		switch escape := string(v[i:min(i+6, len(v))]); escape {
+		case `\u003c`, `\u003e`, `\u0026`:
+			out = append(out, map[string]byte{`\u003c`: '<', `\u003e`: '>', `\u0026`: '&'}[escape])
+			i += 5
+		default:
+			out = append(out, v[i], v[i+1])
+			i++
+		}
+	}
+	return string(out)
+}
 
 // Stamp is a Time, or the empty string for none, cut to milliseconds.
 type Stamp time.Time

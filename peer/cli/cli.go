@@ -55,6 +55,11 @@ func commands() []Command {
 		peerFileCommand(),
 		streamCommand(),
 		skillCommand(),
+		stateCommand(),
+		rememberCommand(),
+		recallCommand(),
+		forgetCommand(),
+		contextCommand(),
 
 		versionCommand(),
 		completionCommand(),

@@ -54,7 +54,7 @@ func setState(ctx context.Context, h *hub, in setStateArgs) (reply, error) {
 	}
 	return reply{
 		data: map[string]any{"mesh": m.slug, "key": in.Key, "value": in.Value},
-		text: fmt.Sprintf("State set in %s: %s = %s", m.slug, neutralLine(in.Key, wire.MaxStateKey), neutralLine(in.Value.String(), valueLen)),
+		text: fmt.Sprintf("State set in %s: %s = %s", m.slug, neutralLine(in.Key, wire.MaxStateKey), shortValue(in.Value)),
 	}, nil
 }
 
@@ -115,7 +115,7 @@ func listState(ctx context.Context, h *hub, in listStateArgs) (reply, error) {
 			continue
 		}
 		total++
-		line := stateLine(e.Key, neutralLine(e.Value.String(), valueLen), e.UpdatedBy, e.UpdatedAt) + "\n"
+		line := stateLine(e.Key, shortValue(e.Value), e.UpdatedBy, e.UpdatedAt) + "\n"
 		if text.Len()+len(line) > listBytes {
 			continue
 		}
@@ -155,12 +155,15 @@ func deleteState(ctx context.Context, h *hub, in deleteStateArgs) (reply, error)
 	}, nil
 }
 
+// shortValue is the beginning of a value as JSON, which has no line breaks.
+func shortValue(v wire.Value) string { return wire.Shorten(neutral(v.String()), valueLen) }
+
 // stateNotice says in a line what was changed in the shared state.
 func stateNotice(s *wire.StateChange) string {
 	if s.Deleted {
 		return fmt.Sprintf("[state] %s was deleted (by %s)", neutralLine(s.Key, 2*wire.MaxName), neutralLine(s.UpdatedBy, nameLen))
 	}
-	return fmt.Sprintf("[state] %s = %s (set by %s)", neutralLine(s.Key, 2*wire.MaxName), neutralLine(s.Value.String(), valueLen), neutralLine(s.UpdatedBy, nameLen))
+	return fmt.Sprintf("[state] %s = %s (set by %s)", neutralLine(s.Key, 2*wire.MaxName), shortValue(s.Value), neutralLine(s.UpdatedBy, nameLen))
 }
 
 // moment reads a time as a model writes it: with date and time, or a date,
