@@ -5,10 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"claudemesh/launch"
+	"claudemesh/peer"
 	"claudemesh/peer/cli"
 	"claudemesh/peer/tools"
 )
@@ -68,6 +70,12 @@ a tool.`,
 	}
 }
 
+// installed reports whether Claude Code's settings have this program.
+func installed() bool {
+	h, err := launch.NewHost(os.Getenv, peer.ConfigDir())
+	return err == nil && h.IsInstalled()
+}
+
 // clients are the values of --client.
 func clients() []string { return append([]string{launch.ClaudeCode}, launch.Clients()...) }
 
@@ -109,7 +117,7 @@ func printInstalled(env *cli.Env, in launch.Installed) {
 		out.Printf("Next: start a broker with `claudemesh serve`, or join a mesh with `claudemesh join <link>`.\n")
 		return
 	}
-	out.Printf("Start a new session for it to take effect.\n")
+	out.Printf("Start a new session for it to take effect; `claudemesh launch` starts one with a name, a role and groups.\n")
 }
 
 func printFiles(env *cli.Env, in launch.Installed) {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -110,12 +112,13 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 	if err := joinFirst(ctx, env, h, f, ask); err != nil {
 		return err
 	}
+	f.recall(env, h)
 	mesh, err := chooseMesh(ctx, env, ask)
 	if err != nil {
 		return err
 	}
 	f.MeshID = mesh.MeshID
-	f.revive(ctx, env, h, mesh)
+	f.reach(ctx, env, h, mesh)
 	if f.Resume == "" && !f.Continue {
 		if err := f.askPersona(ctx, env, ask, mesh); err != nil {
 			return err
@@ -140,8 +143,8 @@ func (f *launchFlags) check() error {
 	switch {
 	case f.Resume != "" && f.Continue:
 		return cli.Usagef("--resume and --continue exclude each other")
-	case f.wake && (f.Continue || f.Resume == launch.Picker):
-		return cli.Usagef("--wake-when-closed must know the session: name it with --resume <id>, or start a new one")
+	case f.wake && (f.Continue || f.Resume != "" && !launch.ValidSession(f.Resume)):
+		return cli.Usagef("--wake-when-closed must know the session: give its whole id with --resume, or start a new one")
 	case f.wake && f.Mode == "off":
 		return cli.Usagef("--wake-when-closed and --message-mode off exclude each other: no mail would wake the session")
 	}
@@ -178,7 +181,7 @@ func stopWaking(ctx context.Context, env *cli.Env, id string) error {
 // a broker of this machine.
 func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags, ask asker) error {
 	if f.join != "" {
-		return joinBy(ctx, env, f.join, f.Name)
+		return f.joinBy(ctx, env, f.join)
 	}
 	c, err := env.Config()
 	if err != nil || len(c.Meshes) > 0 {
@@ -190,7 +193,7 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 		if err != nil || link == "" {
 			return cli.WithHint(errors.Join(peer.ErrNoMesh, err), "ask the owner of the broker on this machine for a link, then run `claudemesh launch --join <link>`")
 		}
-		return joinBy(ctx, env, link, f.Name)
+		return f.joinBy(ctx, env, link)
 	}
 	start := "yes"
 	q := question{title: "No mesh is joined. Start a broker on this machine, in the background?", answer: &start, options: []option{{"yes", "yes"}, {"no", "no"}}}
@@ -201,35 +204,79 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 		return peer.ErrNoMesh
 	}
 	done := env.Progress("starting a broker")
-	defer done()
-	return cli.WithHint(h.StartBroker(ctx), "try `claudemesh serve` in a terminal of its own")
+	err = h.StartBroker(ctx)
+	done()
+	if err != nil {
+		return cli.WithHint(err, "try `claudemesh serve` in a terminal of its own")
+	}
+	if !f.quiet {
+		env.Err().Printf("Started a broker on this machine, in the background. `claudemesh invite` makes links with which others join.\n")
+	}
+	return nil
 }
 
-// revive starts the mesh's broker again if launch had started it before and it
-// has stopped. The session begins without one, too: it connects when it can.
-func (f *launchFlags) revive(ctx context.Context, env *cli.Env, h *launch.Host, m *peer.Mesh) {
+// recall brings back what a session that is resumed was launched with, and
+// its mesh unless another was named.
+func (f *launchFlags) recall(env *cli.Env, h *launch.Host) {
+	if !launch.ValidSession(f.Resume) {
+		return
+	}
+	old := h.Remembered(f.Resume)
+	f.Persona = f.Persona.Or(old)
+	c, err := env.Config()
+	if err != nil || env.Mesh != "" {
+		return
+	}
+	if _, err := c.Mesh(old.MeshID); err == nil { // it may have been left since
+		env.Mesh = old.MeshID
+	}
+}
+
+// reach starts the mesh's broker again if launch had started it before and it
+// has stopped, and says what else keeps the session from the mesh. The session
+// begins all the same: it connects when it can.
+func (f *launchFlags) reach(ctx context.Context, env *cli.Env, h *launch.Host, m *peer.Mesh) {
 	done := env.Progress("looking for the broker")
 	revived, err := h.ReviveBroker(ctx, m.BrokerURL)
+	if f.quiet {
+		done()
+		return
+	}
+	check := launch.CheckMesh(ctx, m)
 	done()
 	switch {
-	case f.quiet:
 	case err != nil:
 		env.Err().Printf("warning: the broker of %s at %s has stopped and does not start again: %v\n", m.Slug, m.BrokerURL, err)
 	case revived:
 		env.Err().Printf("The broker of %s had stopped; it was started again in the background, at %s.\n", m.Slug, m.BrokerURL)
+	case !check.OK:
+		env.Err().Printf("warning: %s: %s\n  %s\n", check.Name, check.Detail, check.Hint)
 	}
 }
 
-// joinBy runs the command join.
-func joinBy(ctx context.Context, env *cli.Env, link, name string) error {
+// joinBy runs the command join and chooses the mesh that was joined, unless
+// another was named.
+func (f *launchFlags) joinBy(ctx context.Context, env *cli.Env, link string) error {
+	var out bytes.Buffer
 	sub := *env
-	sub.Stdout, sub.Args = env.Stderr, []string{"join", link}
-	if name != "" {
-		sub.Args = []string{"join", "--name", name, link}
+	sub.Stdout, sub.Args = &out, []string{"join", "--json", link}
+	if f.Name != "" {
+		sub.Args = []string{"join", "--json", "--name", f.Name, link}
 	}
 	if code := cli.Main(ctx, sub, nil); code != 0 {
 		return cli.ExitCode(code)
 	}
+	var joined struct {
+		Slug   string `json:"slug"`
+		MeshID string `json:"meshId"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &joined); err != nil {
+		return fmt.Errorf("read what was joined: %w", err)
+	}
+	if !f.quiet {
+		env.Err().Printf("Joined %s.\n", joined.Slug)
+	}
+	env.Mesh = cmp.Or(env.Mesh, joined.MeshID)
 	return nil
 }
 
@@ -317,6 +364,9 @@ func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
 	}
 	for _, g := range f.Groups {
 		words = append(words, "@"+g.Name)
+	}
+	if f.Mode != "" {
+		words = append(words, "messages "+f.Mode)
 	}
 	env.Err().Printf("claudemesh: %s\n", strings.Join(words, ", "))
 	if f.wake {

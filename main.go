@@ -24,6 +24,7 @@ func run() int {
 	context.AfterFunc(ctx, stop)
 	env := cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Args: os.Args[1:], ConfigDir: peer.ConfigDir(),
+		Installed: installed,
 	}
 	return cli.Main(ctx, env, commands())
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,8 +111,8 @@ func (h *Host) checkSettings() Check {
 	}
 	var paths []string
 	for _, c := range missing {
-		if c.Element {
-			paths = append(paths, strings.Join(c.Path, "."))
+		if path := strings.Join(c.Path, "."); c.Element && !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
 	}
 	if len(paths) > 0 {
@@ -168,6 +169,14 @@ func checkMeshes(ctx context.Context, c *peer.Config) []Check {
 	}
 	wg.Wait()
 	return checks
+}
+
+// CheckMesh looks whether a session can be in a mesh now: keys, broker,
+// membership and clocks. It takes 4 s at most.
+func CheckMesh(ctx context.Context, m *peer.Mesh) Check {
+	ctx, cancel := context.WithTimeout(ctx, brokerTime)
+	defer cancel()
+	return checkMesh(ctx, m)
 }
 
 var (

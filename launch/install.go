@@ -92,6 +92,9 @@ func (h *Host) Install(ctx context.Context, o InstallOptions) (Installed, error)
 	return in, nil
 }
 
+// IsInstalled reports whether Claude Code's settings have the MCP server.
+func (h *Host) IsInstalled() bool { return h.checkServer().OK }
+
 // Uninstall takes back what Install did for a client: where nothing else was
 // changed since, files are what they were to the byte. Without a record of
 // what was done it removes what Install would add.

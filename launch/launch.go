@@ -35,7 +35,6 @@ const Picker = "true"
 
 // LaunchOptions say what session to start.
 type LaunchOptions struct {
-	MeshID string // of a joined mesh
 	Persona
 	// Resume is the id of a session to resume, or Picker; empty for none.
 	Resume string
@@ -59,17 +58,16 @@ func NewSessionID() string { return newUUID() }
 // A Persona is what others see of a session. It is remembered for when the
 // session is resumed.
 type Persona struct {
+	MeshID string       `json:"meshId,omitempty"` // of the joined mesh that it is in
 	Name   string       `json:"name,omitempty"`
 	Role   string       `json:"role,omitempty"`
 	Groups []wire.Group `json:"groups,omitempty"`
 	Mode   string       `json:"messageMode,omitempty"` // push, inbox or off; empty leaves it to the mesh
 }
 
-// or fills in what p leaves open.
-func (p Persona) or(old Persona) Persona {
-	if p.Name == "" {
-		p.Name = old.Name
-	}
+// Or fills in what p leaves open.
+func (p Persona) Or(old Persona) Persona {
+	p.MeshID, p.Name = cmp.Or(p.MeshID, old.MeshID), cmp.Or(p.Name, old.Name)
 	if p.Role == "" {
 		p.Role = old.Role
 	}
@@ -120,7 +118,7 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	}
 	id, known := o.Resume, validSession(o.Resume)
 	if known {
-		o.Persona = o.Persona.or(h.Remembered(id))
+		o.Persona = o.Persona.Or(h.Remembered(id))
 		if _, err := h.StopWaking(ctx, id); err != nil {
 			return err
 		}
@@ -259,6 +257,9 @@ func newUUID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
+
+// ValidSession reports whether id is one of a session, as --resume takes it.
+func ValidSession(id string) bool { return validSession(id) }
 
 // validSession reports whether id has the form that the host gives its
 // sessions: 36 hex digits and hyphens. It then names a file, too.

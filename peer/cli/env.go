@@ -27,6 +27,10 @@ type Env struct {
 	// system.
 	IsTerminal func(stream any) bool
 
+	// Installed tells whether the host program's settings have this program; nil
+	// does not know.
+	Installed func() bool
+
 	// Mesh and JSON are the flags --mesh and --json. Main sets them for
 	// commands that ask for the flag.
 	Mesh string
