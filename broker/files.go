@@ -118,6 +118,7 @@ func (m *mesh) deleteFile(c *call, req wire.DeleteFile) (wire.Ack, error) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
 		f, err := tx.File(req.FileID)
 		if errors.Is(err, store.ErrNotFound) {
+			ack.Unknown = true
 			return nil
 		}
 		if err != nil {

@@ -75,12 +75,12 @@ type FileList struct {
 type File struct {
 	ID         string   `json:"id"`
 	Name       string   `json:"name"`
-	Size       int64    `json:"size"` // bytes of the content as it is stored
-	Tags       []string `json:"tags"`
+	Size       int64    `json:"size"`       // bytes of the content as it is stored
+	Tags       []string `json:"tags"`       // labels
 	UploadedBy string   `json:"uploadedBy"` // name
-	UploadedAt Time     `json:"uploadedAt"`
-	Persistent bool     `json:"persistent"`
-	Encrypted  bool     `json:"encrypted"`
+	UploadedAt Time     `json:"uploadedAt"` // when it was complete
+	Persistent bool     `json:"persistent"` // it does not expire
+	Encrypted  bool     `json:"encrypted"`  // only those that its key is sealed to can open it
 
 	// What follows are additions.
 
@@ -98,7 +98,7 @@ type GetFileStatus struct {
 
 // FileStatus answers GetFileStatus.
 type FileStatus struct {
-	FileID   string       `json:"fileId"`
+	FileID   string       `json:"fileId"`   // of the file
 	Accesses []FileAccess `json:"accesses"` // the newest first, at most MaxFileAccesses
 	// File is the file itself. It is an addition.
 	File *File `json:"file,omitempty"`
@@ -106,12 +106,12 @@ type FileStatus struct {
 
 // FileAccess tells that somebody was given the URL of a file.
 type FileAccess struct {
-	PeerName   string `json:"peerName"`
-	AccessedAt Time   `json:"accessedAt"`
+	PeerName   string `json:"peerName"`         // as it was called then
+	AccessedAt Time   `json:"accessedAt"`       // when it was given the URL
 	Pubkey     string `json:"pubkey,omitempty"` // address; an addition
 }
 
-// DeleteFile removes a file. The Ack's id and messageId are the file's. It succeeds for a file that is not there.
+// DeleteFile removes a file. The Ack's id and messageId are the file's; it has Unknown where there is none.
 type DeleteFile struct {
 	FileID string `json:"fileId"`
 }

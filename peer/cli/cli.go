@@ -51,6 +51,7 @@ func commands() []Command {
 		groupCommand(),
 		summaryCommand(),
 
+		fileCommand(),
 		shareDirCommand(),
 		peerFileCommand(),
 		streamCommand(),
