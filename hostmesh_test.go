@@ -76,7 +76,13 @@ func (m *hostMesh) address(session string) (key string) {
 // send has alice write, with a priority that interrupts, and returns the id.
 func (m *hostMesh) send(address, text string) (id string) {
 	m.t.Helper()
-	ack, err := m.alice.Send(m.t.Context(), peer.SendRequest{Target: address, Text: text, Priority: wire.Now})
+	return m.write(address, text, wire.Now)
+}
+
+// write has alice write with a priority, and returns the id.
+func (m *hostMesh) write(address, text string, priority wire.Priority) (id string) {
+	m.t.Helper()
+	ack, err := m.alice.Send(m.t.Context(), peer.SendRequest{Target: address, Text: text, Priority: priority})
 	if err != nil {
 		m.t.Fatal(err)
 	}

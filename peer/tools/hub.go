@@ -27,6 +27,7 @@ type hub struct {
 	log    *slog.Logger
 	post   *post
 	ways   *ways
+	rhythm rhythm
 	start  time.Time
 	calls  atomic.Int64 // of tools
 	faults atomic.Int64 // tools that failed

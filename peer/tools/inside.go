@@ -53,23 +53,13 @@ func (s *inside) Report(ctx context.Context, req peer.StatusReport) error {
 	if !req.Status.Valid() {
 		return fmt.Errorf("there is no status %q", wire.Shorten(string(req.Status), 20))
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTime)
-	defer cancel()
-	all := s.hub.all()
-	results := make(chan error, len(all))
-	for _, m := range all {
-		go func() { results <- s.report(ctx, m, req) }()
+	if req.Source != wire.SourceManual && !s.hub.rhythm.heard(req.Status) {
+		return nil
 	}
-	var faults []error
-	for range all {
-		if err := <-results; err != nil {
-			faults = append(faults, err)
-		}
-	}
-	return errors.Join(faults...)
+	return s.hub.report(ctx, req)
 }
 
-func (s *inside) report(ctx context.Context, m *mesh, req peer.StatusReport) error {
+func (h *hub) reportTo(ctx context.Context, m *mesh, req peer.StatusReport) error {
 	switch req.Source {
 	case wire.SourceManual:
 		return m.client.SetStatus(ctx, req.Status)
@@ -81,7 +71,7 @@ func (s *inside) report(ctx context.Context, m *mesh, req peer.StatusReport) err
 		return err
 	}
 	_, err = api.HookStatus(ctx, wire.HookStatus{
-		Cwd: s.hub.who.cwd, Status: req.Status, PID: os.Getpid(), SessionID: s.hub.who.session, MeshID: m.entry.MeshID,
+		Cwd: h.who.cwd, Status: req.Status, PID: os.Getpid(), SessionID: h.who.session, MeshID: m.entry.MeshID,
 	})
 	if err != nil {
 		return fmt.Errorf("report the status to %s: %w", m.slug, err)

@@ -166,7 +166,7 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.asked[req.Way] = now
-	if !wanted(&req) && p.mode == "off" {
+	if !wanted(&req) && (p.mode == "off" || p.expected(req.Way)) {
 		return peer.MailAnswer{}
 	}
 	var free []*letter
@@ -209,6 +209,13 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 		a.Records, a.Mark = append(a.Records, r), free[i].no
 	}
 	return a
+}
+
+// expected reports whether somebody waits for mail who comes before a way: the
+// model itself, and before what starts a turn a command that prints it. It is
+// called with mu held.
+func (p *post) expected(way string) bool {
+	return p.waiting[peer.WayCheck] > 0 || p.waiting[peer.WayWatch] > 0 && startsTurn(way)
 }
 
 // startsTurn reports whether mail by a way begins a turn, which costs: what is

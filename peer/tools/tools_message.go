@@ -283,6 +283,7 @@ func checkMessages(ctx context.Context, h *hub, in checkArgs) (reply, error) {
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(in.WaitSeconds)*time.Second)
 	defer cancel()
+	defer h.receptive(ctx)()
 	req := peer.MailRequest{Way: peer.WayCheck, MaxBytes: checkBytes}
 	a := h.post.take(req)
 	if a.Text == "" && in.WaitSeconds > 0 {

@@ -73,6 +73,9 @@ func (h *hub) transcribe(ctx context.Context, dir string) {
 
 // infer reports a status to every mesh, and whether all of them have it.
 func (h *hub) infer(ctx context.Context, s wire.Status) bool {
+	if !h.rhythm.heard(s) {
+		return true
+	}
 	told := true
 	for _, m := range h.all() {
 		if err := m.client.InferStatus(ctx, s); err != nil && m.client.State() != peer.StateClosed {
