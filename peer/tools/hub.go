@@ -237,7 +237,7 @@ func (h *hub) event(m *mesh, p *wire.Push) {
 			h.post.setMode(*u.MessageMode)
 		}
 	}
-	if p.Event == wire.EventMessageExpired && !h.ways.channel {
+	if p.Event == wire.EventMessageExpired && !h.ways.channel.open {
 		h.post.tell("[claudemesh] " + eventLine(p) + " (mesh " + m.slug + ").")
 	}
 	h.ways.event(m, p)

@@ -53,6 +53,7 @@ type post struct {
 	waiting map[string]int       // callers that wait, by way
 	asked   map[string]time.Time // when a way last asked for mail
 	worked  map[string]time.Time // when a way last carried mail
+	proven  bool                 // the model answered what only the channel had carried
 
 	prompted []string // messages that the session was started with
 }
@@ -361,6 +362,7 @@ func (p *post) answered(id string) {
 	}
 	l := p.letters[i]
 	p.letters = slices.Delete(p.letters, i, i+1)
+	p.proven = p.proven || l.way == peer.WayChannel && !l.before
 	p.worked[l.way] = time.Now()
 	p.touch()
 	p.mu.Unlock()

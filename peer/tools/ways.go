@@ -17,12 +17,12 @@ import (
 type ways struct {
 	hub     *hub
 	link    *link
-	channel bool    // the session was launched with the channel
+	channel channel
 	native  *native // nil unless the user chose it
 }
 
-// push carries mail as it comes until ctx ends. A channel comes first; without
-// one, the messaging socket, unless a waiter is there to take the mail.
+// push carries mail as it comes until ctx ends. A channel that works comes first;
+// without one, the messaging socket, unless a waiter is there to take the mail.
 func (w *ways) push(ctx context.Context) {
 	select {
 	case <-w.link.initialized:
@@ -33,10 +33,11 @@ func (w *ways) push(ctx context.Context) {
 	for {
 		p.mu.Lock()
 		changed, due := p.changed, p.due(peer.WayNative)
-		p.mu.Unlock()
-		if w.channel {
-			w.pushChannel()
+		if _, look := w.carries(p, time.Now()); !look.IsZero() && (due.IsZero() || look.Before(due)) {
+			due = look
 		}
+		p.mu.Unlock()
+		w.pushChannel()
 		if w.native != nil {
 			w.pushNative(ctx)
 		}
@@ -60,7 +61,7 @@ func (w *ways) pushChannel() {
 	now := time.Now()
 	p.mu.Lock()
 	var fresh []*letter
-	if p.mode != "off" {
+	if ok, _ := w.carries(p, now); ok {
 		for _, l := range p.letters {
 			if !l.again() {
 				l.take(peer.WayChannel, now, false)
@@ -124,7 +125,7 @@ func attribute(text string) string {
 
 // event tells the host of who came and went.
 func (w *ways) event(m *mesh, p *wire.Push) {
-	if !w.channel || w.hub.post.currentMode() == "off" || !w.begun() {
+	if !w.channel.open || w.hub.post.currentMode() == "off" || !w.begun() {
 		return
 	}
 	line := eventLine(p)
@@ -257,22 +258,25 @@ func (w *ways) describe() []peer.Way {
 		return peer.Way{Name: name, Open: open, LastWorked: p.worked[name], Note: note}
 	}
 	channelNote := "the session was not launched with it"
-	if w.channel {
-		channelNote = "asked for at launch; whether the host shows it cannot be known, so it never counts as seen"
+	switch {
+	case w.channel.open && p.proven:
+		channelNote = "the model has answered mail that came by it"
+	case w.channel.open:
+		channelNote = "asked for at launch; whether the host shows it is not known, so it never counts as seen, and mail goes by what else is open"
 	}
 	wakeNote := "no waiter of the host is here"
 	if p.waiting[peer.WayWake] > 0 {
 		wakeNote = "a waiter is here"
 	}
 	hookNote := "no hook has asked for mail yet"
-	if !p.worked[peer.WayHook].IsZero() {
+	if !p.asked[peer.WayHook].IsZero() {
 		hookNote = ""
 	}
 	return []peer.Way{
-		way(peer.WayChannel, on && w.channel, channelNote),
+		way(peer.WayChannel, on && w.channel.open, channelNote),
 		way(peer.WayWake, on && p.waiting[peer.WayWake] > 0, wakeNote),
-		way(peer.WayHook, on && !p.worked[peer.WayHook].IsZero(), hookNote),
-		way(peer.WayStop, on && !p.worked[peer.WayStop].IsZero(), ""),
+		way(peer.WayHook, on && !p.asked[peer.WayHook].IsZero(), hookNote),
+		way(peer.WayStop, on && !p.asked[peer.WayStop].IsZero(), ""),
 		way(peer.WayNative, on && w.native != nil, nativeNote),
 		way(peer.WayDigest, on, "at the end of each tool's result"),
 		way(peer.WayCheck, true, cmp.Or(map[bool]string{true: "somebody waits for mail"}[p.waiting[peer.WayCheck] > 0], "the tool check_messages")),
