@@ -27,6 +27,7 @@ type hub struct {
 	log    *slog.Logger
 	post   *post
 	ways   *ways
+	tally  *tally
 	rhythm rhythm
 	start  time.Time
 	calls  atomic.Int64 // of tools
@@ -53,7 +54,7 @@ type mesh struct {
 
 func newHub(who identity, dir string, log *slog.Logger) *hub {
 	return &hub{
-		who: who, dir: dir, log: log, post: newPost(who.mode), start: time.Now(),
+		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), start: time.Now(),
 		opened: make(chan struct{}), pings: make(map[string]chan time.Time),
 	}
 }
@@ -203,7 +204,7 @@ func (h *hub) follow(ctx context.Context, m *mesh) {
 			case wire.Push:
 				h.event(m, &f)
 			case wire.StateChange:
-				h.ways.state(m, &f)
+				h.tell(m, stateNews(&f))
 			}
 		case <-ctx.Done():
 			return
@@ -237,10 +238,9 @@ func (h *hub) event(m *mesh, p *wire.Push) {
 			h.post.setMode(*u.MessageMode)
 		}
 	}
-	if p.Event == wire.EventMessageExpired && !h.ways.channel.open {
-		h.post.tell("[claudemesh] " + eventLine(p) + " (mesh " + m.slug + ").")
+	if n, ok := eventNews(p); ok {
+		h.tell(m, n)
 	}
-	h.ways.event(m, p)
 }
 
 // all returns the meshes.

@@ -113,6 +113,14 @@ func (p *post) brief() (ids []string) {
 	return ids
 }
 
+// channelWorks reports whether the host shows what comes by the channel: the
+// user says so, or the model has answered some of it.
+func (p *post) channelWorks(said bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return said || p.proven
+}
+
 // tell keeps a line for whoever next shows something. The oldest gives way.
 func (p *post) tell(line string) {
 	p.mu.Lock()

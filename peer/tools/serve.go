@@ -86,6 +86,7 @@ func run(ctx context.Context, h *hub) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { h.watch(ctx) })
 	tasks.Go(func() { h.ways.push(ctx) })
+	tasks.Go(func() { h.tellCounts(ctx) })
 	tasks.Go(func() { h.ways.welcome(ctx) })
 	tasks.Go(func() { h.reportStats(ctx) })
 	tasks.Go(func() { h.transcribe(ctx, h.who.transcripts) })

@@ -123,28 +123,30 @@ func attribute(text string) string {
 	return strings.NewReplacer("<", "[", ">", "]", `"`, "'").Replace(neutralLine(text, 128))
 }
 
-// event tells the host of who came and went.
-func (w *ways) event(m *mesh, p *wire.Push) {
-	if !w.channel.open || w.hub.post.currentMode() == "off" || !w.begun() {
-		return
-	}
+// eventNews are the news of a system event; ok is false for what needs no
+// telling.
+func eventNews(p *wire.Push) (n news, ok bool) {
 	line := eventLine(p)
 	if line == "" {
-		return
+		return n, false
 	}
 	data := "{}"
 	if json.Valid(p.EventData) {
 		data = attribute(string(p.EventData))
 	}
-	w.notify(line, map[string]string{"kind": "system", "event": attribute(p.Event), "mesh_slug": m.slug, "mesh_id": attribute(p.MeshID), "eventData": data})
+	expired := p.Event == wire.EventMessageExpired
+	return news{
+		kind: "system", text: line, plural: "events", look: "list_peers", keep: expired, must: expired,
+		meta: map[string]string{"event": attribute(p.Event), "eventData": data},
+	}, true
 }
 
-// state tells the host what was changed in the shared state.
-func (w *ways) state(m *mesh, s *wire.StateChange) {
-	if !w.channel || w.hub.post.currentMode() == "off" || !w.begun() {
-		return
+// stateNews are the news of a change of the shared state.
+func stateNews(s *wire.StateChange) news {
+	return news{
+		kind: "state_change", text: stateNotice(s), plural: "changes of the shared state", look: "list_state", data: true, keep: true,
+		meta: map[string]string{"key": attribute(s.Key), "updated_by": attribute(s.UpdatedBy)},
 	}
-	w.notify(stateNotice(s), map[string]string{"kind": "state_change", "key": attribute(s.Key), "updated_by": attribute(s.UpdatedBy), "mesh_slug": m.slug})
 }
 
 func (w *ways) begun() bool {

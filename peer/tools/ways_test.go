@@ -50,8 +50,9 @@ func nativeEnv(path string) func(string) string {
 // pushing is a mailbox with the ways that push.
 func pushing(mode string, n *native, log *slog.Logger) (*mailbox, *ways) {
 	b := newMailbox(mode)
-	h := &hub{post: b.post, log: log}
+	h := &hub{post: b.post, log: log, tally: newTally()}
 	w := &ways{hub: h, link: newLink(nil, new(offers), new(bytes.Buffer), log), native: n}
+	h.ways = w
 	return b, w
 }
 
