@@ -33,7 +33,7 @@ func (m *mesh) disconnected(c *conn, left bool) {
 	s.goneAt = time.Now()
 	shutting := m.closed || m.srv.stopping.Load()
 	m.mu.Unlock()
-	m.relays.disconnected(c)
+	m.hungUp(c)
 	switch {
 	case !current || s.hello.Transient:
 	case left && !shutting:
@@ -121,10 +121,7 @@ func (m *mesh) end(s *session) {
 		if err := tx.SeenMember(s.member.id, row.LastSeen); err != nil {
 			return err
 		}
-		if err := tx.EndSubscriptions(s.addr); err != nil {
-			return err
-		}
-		if err := tx.ReleaseHeld(s.addr); err != nil {
+		if err := m.presenceEnded(tx, s); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { m.depart(s) })

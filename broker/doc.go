@@ -30,6 +30,14 @@
 // [wire.ClientAck] are answered later, from the store's writer, so that one
 // connection can have many under way.
 //
+// # Features
+//
+// A feature is a file, or a few, with its name. It meets the rest in tables, a
+// line in each that concerns it: routes.go for its frames, endpoints in http.go,
+// infoParts in meshinfo.go for the overview, and features.go for what it does
+// when a mesh is opened, a connection or a presence ends, a member is revoked
+// and time runs out.
+//
 // # Invariants
 //
 //   - Commit, then tell. What others learn from is in the store first: answers

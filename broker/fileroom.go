@@ -98,6 +98,13 @@ func (m *mesh) removeBlobs(files ...store.FileSize) {
 	}
 }
 
+// sweepFiles removes the files whose time is over.
+func (m *mesh) sweepFiles(now time.Time) error {
+	for m.expireFiles(now) {
+	}
+	return nil
+}
+
 // expireFiles removes some files whose time is over, and reports whether there
 // may be more.
 func (m *mesh) expireFiles(now time.Time) (more bool) {

@@ -189,8 +189,8 @@ func checkFileKey(k wire.FileKey) (string, error) {
 	return key.String(), nil
 }
 
-// countFiles counts the files of the mesh, whoever they are for.
-func countFiles(m *mesh, _ *call, _ *store.Rx, res *wire.MeshInfoResult) error {
+// fileInfo counts the files of the mesh, whoever they are for.
+func fileInfo(m *mesh, _ *call, _ *store.Rx, res *wire.MeshInfoResult) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	res.FileCount = m.files.count

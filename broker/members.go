@@ -188,10 +188,7 @@ func (m *mesh) revoke(id string, tell func()) error {
 		if err := tx.RevokeMember(id, time.Now()); err != nil {
 			return err
 		}
-		if err := tx.EndMemberSubscriptions(id); err != nil {
-			return err
-		}
-		if err := tx.ReleaseHeldByMember(id); err != nil {
+		if err := m.memberRevoked(tx, id); err != nil {
 			return err
 		}
 		mb.leaving = true

@@ -95,7 +95,7 @@ func (m *mesh) load(tx *store.Tx) (err error) {
 			return err
 		}
 	}
-	if err := m.loadFiles(tx); err != nil {
+	if err := m.openFeatures(tx); err != nil {
 		return err
 	}
 	return m.loadSessions(tx)

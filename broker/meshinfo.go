@@ -17,10 +17,10 @@ func infoParts() []infoPart {
 	return []infoPart{
 		stateInfo,
 		memoryInfo,
-		streamNames,
-		skillNames,
-		countFiles,
-		(*mesh).taskInfo,
+		streamInfo,
+		skillInfo,
+		fileInfo,
+		taskInfo,
 	}
 }
 

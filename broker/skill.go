@@ -223,7 +223,7 @@ func (m *mesh) removeSkill(c *call, req wire.RemoveSkill) (wire.SkillAck, error)
 	return res, err
 }
 
-func skillNames(_ *mesh, _ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
+func skillInfo(_ *mesh, _ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
 	return rx.EachSkill("", func(s *store.Skill) bool {
 		res.Skills = append(res.Skills, s.Name)
 		return true

@@ -251,7 +251,7 @@ func (m *mesh) deleteStream(c *call, req wire.DeleteStream) error {
 	})
 }
 
-func streamNames(_ *mesh, _ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
+func streamInfo(_ *mesh, _ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
 	all, err := rx.Streams()
 	for _, s := range all {
 		res.Streams = append(res.Streams, s.Name)

@@ -37,9 +37,7 @@ func (m *mesh) sweep(now time.Time) {
 	m.evict(now)
 	for m.expire(now) {
 	}
-	for m.expireFiles(now) {
-	}
-	m.logFailed("end claims and reservations", m.lapseHeld(now))
+	m.sweepFeatures(now)
 	m.mu.Lock()
 	due := now.Sub(m.tidied) >= tidyEvery
 	if due {

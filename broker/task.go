@@ -258,7 +258,7 @@ func wireTask(t *store.Task) wire.Task {
 }
 
 // taskInfo counts the tasks for mesh_info.
-func (m *mesh) taskInfo(_ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
+func taskInfo(_ *mesh, _ *call, rx *store.Rx, res *wire.MeshInfoResult) error {
 	counts, err := rx.CountTasks()
 	res.Tasks = wire.TaskCounts{Open: counts[store.TaskOpen], Claimed: counts[store.TaskClaimed], Done: counts[store.TaskDone]}
 	return err
