@@ -37,7 +37,7 @@ type TaskCreated struct {
 // TaskMessage says where the message to an assignee is, as an Ack does.
 type TaskMessage struct {
 	MessageID  string         `json:"messageId"`
-	Outcome    Outcome        `json:"outcome"`
+	Outcome    Outcome        `json:"outcome"` // sent, held, queued or nobody
 	Recipients *OutcomeCounts `json:"recipients"`
 	Unknown    bool           `json:"unknown,omitempty"` // the mesh has never seen the key
 }
@@ -104,14 +104,14 @@ type Task struct {
 
 	AssigneePubkey string `json:"assigneePubkey,omitempty"`  // of one peer
 	ClaimedPubkey  string `json:"claimedByPubkey,omitempty"` // address of the session
-	ClaimedAt      *Time  `json:"claimedAt,omitempty"`
+	ClaimedAt      *Time  `json:"claimedAt,omitempty"`       // when it was claimed
 	// ClaimExpiresAt is when a claim ends by itself that is not tied to a presence.
 	ClaimExpiresAt *Time  `json:"claimExpiresAt,omitempty"`
-	Result         string `json:"result,omitempty"`
+	Result         string `json:"result,omitempty"` // what came of it
 	// ResultCut is set where the list has the first MaxListedResult characters only.
 	ResultCut   bool   `json:"resultCut,omitempty"`
 	CompletedBy string `json:"completedBy,omitempty"` // name of the session
-	CompletedAt *Time  `json:"completedAt,omitempty"`
+	CompletedAt *Time  `json:"completedAt,omitempty"` // when it was done
 }
 
 func (CreateTask) FrameType() Type   { return "create_task" }

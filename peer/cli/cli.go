@@ -61,6 +61,11 @@ func commands() []Command {
 		recallCommand(),
 		forgetCommand(),
 		contextCommand(),
+		taskCommand(),
+		reserveCommand(),
+		releaseCommand(),
+		reservationsCommand(),
+		guardCommand(),
 
 		versionCommand(),
 		completionCommand(),
