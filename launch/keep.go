@@ -106,7 +106,7 @@ type keeper struct {
 
 // watch ends the keeper when it is no longer wanted.
 func (k *keeper) watch(ctx context.Context, token string, end context.CancelCauseFunc) {
-	ticker := time.NewTicker(keeperLook / 4)
+	ticker := time.NewTicker(keeperLook)
 	defer ticker.Stop()
 	for readKeeper(k.dir).Token == token {
 		select {

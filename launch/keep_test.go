@@ -1,15 +1,19 @@
 package launch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/seal"
 )
 
 func TestPaceBoundsWhatHappensWithinAnHour(t *testing.T) {
@@ -114,5 +118,48 @@ func TestPromptedIDsAreWords(t *testing.T) {
 	}
 	if got := promptedIDs(records); got != "a e" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestWakesThatFailAreTriedEverLaterAndThenNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{KeepRun: KeepRun{Logger: slog.New(slog.DiscardHandler)}}
+		noCredit := errors.New("no credit")
+		begun := time.Now()
+		for _, want := range []time.Duration{2 * time.Second, 18 * time.Second, 146 * time.Second, 1170 * time.Second} {
+			if err := k.failed(t.Context(), noCredit); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(begun); got != want {
+				t.Errorf("tried again after %v, want %v", got, want)
+			}
+		}
+		if err := k.failed(t.Context(), noCredit); !errors.Is(err, noCredit) {
+			t.Errorf("after the last failure: %v", err)
+		}
+	})
+}
+
+func TestSessionIsNotWaitedForForEver(t *testing.T) {
+	key, err := seal.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := peer.Start(t.Context(), peer.Options{Mesh: peer.Mesh{
+		MeshID: "m", Slug: "home", Pubkey: key.Public().String(), SecretKey: key.Hex(), BrokerURL: "ws://127.0.0.1:1/ws",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(t.Context())
+	k := &keeper{used: time.Now().Add(-keptClosed)}
+	if _, err := k.first(t.Context(), client); !errors.Is(err, errIdle) {
+		t.Errorf("a day after it was closed: %v", err)
+	}
+	stopped, stop := context.WithCancelCause(t.Context())
+	stop(errStopped)
+	k.used = time.Now()
+	if _, err := k.first(stopped, client); !errors.Is(err, errStopped) {
+		t.Errorf("when nobody wants it any more: %v", err)
 	}
 }
