@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	messageColumns = `seq, id, sender, sender_member, sender_name, target, priority, subtype, reply_to, client_id, digest, receipt, created, expires, recipients, nonce, ciphertext`
-	insertMessage  = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	messageColumns = `seq, id, sender, sender_member, sender_name, target, priority, subtype, reply_to, client_id, digest, receipt, created, expires, recipients, nonce, ciphertext, schedule, due`
+	insertMessage  = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectMessage  = `SELECT ` + messageColumns + ` FROM message WHERE seq = ?`
 	selectMessages = `SELECT ` + messageColumns + ` FROM message WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`
 	// The newest message is never pruned, so that no seq is given out twice.
@@ -45,6 +45,8 @@ type Message struct {
 	Expires      time.Time
 	Nonce        string
 	Ciphertext   string
+	Schedule     string    // id of the entry that sent it, "" for none
+	Due          time.Time // when that was due
 }
 
 // AddMessage stores m with one pending delivery for each of the recipients,
@@ -55,7 +57,7 @@ func (tx *Tx) AddMessage(m *Message, recipients []int64) error {
 	m.Seq, m.ID, m.Recipients = tx.db.seq, messageID(tx.db.seq), recipients
 	_, err := tx.exec(insertMessage, m.Seq, m.ID, m.Sender, null(m.SenderMember), null(m.SenderName), m.Target, m.Priority,
 		null(m.Subtype), null(m.ReplyTo), null(m.ClientID), m.Digest[:], m.Receipt, m.Created, m.Expires,
-		appendRecipients(nil, recipients), m.Nonce, m.Ciphertext)
+		appendRecipients(nil, recipients), m.Nonce, m.Ciphertext, null(m.Schedule), m.Due)
 	if err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ func (rx *Rx) MessagesBySeq(seqs []int64, fn func(*Message) error) error {
 func (m *Message) scan(r row) error {
 	var recipients []byte
 	err := r.scan(&m.Seq, &m.ID, &m.Sender, &m.SenderMember, &m.SenderName, &m.Target, &m.Priority, &m.Subtype, &m.ReplyTo, &m.ClientID,
-		&m.Digest, &m.Receipt, &m.Created, &m.Expires, &recipients, &m.Nonce, &m.Ciphertext)
+		&m.Digest, &m.Receipt, &m.Created, &m.Expires, &recipients, &m.Nonce, &m.Ciphertext, &m.Schedule, &m.Due)
 	if err != nil {
 		return err
 	}

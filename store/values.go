@@ -80,6 +80,10 @@ func assign(dest any, v driver.Value) bool {
 	case *State:
 		*d = State(n)
 		return isInt
+	case *float64:
+		f, isReal := v.(float64)
+		*d = f
+		return isReal
 	case *bool:
 		*d = n != 0
 		return isInt || isNull

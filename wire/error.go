@@ -36,6 +36,8 @@ const (
 	TaskNotClaimable Code = "task_not_claimable" // there is no such task, or it is not open
 	TaskNotFound     Code = "task_not_found"     // there is no such task
 	Reserved         Code = "reserved"           // somebody else has reserved what overlaps; the conflicts are given
+	InvalidCron      Code = "invalid_cron"       // not a cron expression, or one that is never due
+	NoClock          Code = "no_clock"           // the mesh has no simulation clock: set it first
 )
 
 // The codes with which POST /join refuses.

@@ -11,6 +11,7 @@ const (
 	EventMessageExpired = "message_expired" // MessageExpired
 	EventSkillShared    = "skill_shared"    // SkillShared
 	EventSkillRemoved   = "skill_removed"   // SkillRemoved
+	EventTick           = "tick"            // Tick
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

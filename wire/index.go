@@ -42,6 +42,19 @@ func Index() []Entry {
 		request(JoinGroup{}),
 		request(LeaveGroup{}),
 
+		request(Schedule{}),
+		toPeer(ScheduledAck{}),
+		request(ListScheduled{}),
+		toPeer(ScheduledList{}),
+		request(CancelScheduled{}),
+		toPeer(CancelScheduledAck{}),
+
+		request(SetClock{}),
+		request(PauseClock{}),
+		request(ResumeClock{}),
+		request(GetClock{}),
+		toPeer(ClockStatus{}),
+
 		request(ListPeers{}),
 		toPeer(PeersList{}),
 		request(MeshInfo{}),

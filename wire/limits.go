@@ -93,6 +93,13 @@ const (
 	MaxOldFileBytes  = 50 << 20 // of a file sealed as one box, which is held in memory at both ends
 )
 
+// Limits of what is sent later.
+const (
+	MaxSchedules    = 1000    // pending scheduled messages of a member
+	MaxMissed       = 100     // times that one schedule makes up for at once
+	MaxScheduleList = 1 << 20 // bytes of messages in one ScheduledList
+)
+
 // Times that both ends know.
 const (
 	HelloDeadline = 10 * time.Second // a socket without hello is closed

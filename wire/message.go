@@ -76,6 +76,10 @@ type Push struct {
 	// SenderMember is the member key behind a session's address.
 	SenderMember string `json:"senderMemberPubkey,omitempty"`
 	ReplyTo      string `json:"replyTo,omitempty"`
+	// ScheduleID is the entry that sent a scheduled message.
+	ScheduleID string `json:"scheduleId,omitempty"`
+	// ScheduledFor is when that was due; CreatedAt may be later.
+	ScheduledFor *Time `json:"scheduledFor,omitempty"`
 	// Seq orders the messages of a mesh: every recipient sees them ascending,
 	// but for what was held or is offered again.
 	Seq int64 `json:"seq,omitempty"`

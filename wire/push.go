@@ -30,6 +30,12 @@ func AppendPush(dst []byte, p *Push) []byte {
 	dst = appendOptional(dst, "senderName", p.SenderName)
 	dst = appendOptional(dst, "senderMemberPubkey", p.SenderMember)
 	dst = appendOptional(dst, "replyTo", p.ReplyTo)
+	dst = appendOptional(dst, "scheduleId", p.ScheduleID)
+	if p.ScheduledFor != nil {
+		dst = append(dst, `,"scheduledFor":"`...)
+		dst = AppendTime(dst, time.Time(*p.ScheduledFor))
+		dst = append(dst, '"')
+	}
 	if p.Seq != 0 {
 		dst = append(dst, `,"seq":`...)
 		dst = strconv.AppendInt(dst, p.Seq, 10)

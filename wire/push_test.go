@@ -76,6 +76,11 @@ func randomPush(r *rand.Rand) Push {
 		CreatedAt: Time(time.UnixMilli(r.Int64N(1 << 45))),
 		Subtype:   randomText(r), Event: randomText(r),
 		TargetSpec: randomText(r), SenderName: randomText(r), SenderMember: randomText(r), ReplyTo: randomText(r),
+		ScheduleID: randomText(r),
+	}
+	if r.IntN(4) == 0 {
+		due := Time(time.UnixMilli(r.Int64N(1 << 45)))
+		p.ScheduledFor = &due
 	}
 	if r.IntN(2) == 0 {
 		p.Seq = r.Int64() - r.Int64()
