@@ -15,12 +15,13 @@ const (
 	batch    = 100              // messages a sweep handles in one transaction
 )
 
-// runClock does what is due: pings, leases, graces, statuses, expiry. With nobody
-// connected it sleeps.
+// runClock does what is due: pings, leases, graces, statuses, expiry, and the
+// alarms. With nobody connected it sleeps until the next alarm.
 func (srv *Server) runClock(ctx context.Context) {
 	tick := min(maxTick, max(10*time.Millisecond, min(srv.cfg.Grace, srv.cfg.Lease, srv.cfg.StatusTTL)/4))
-	timer := time.NewTimer(0)
+	timer, alarm := time.NewTimer(0), time.NewTimer(0)
 	defer timer.Stop()
+	defer alarm.Stop()
 	var swept time.Time
 	for {
 		select {
@@ -28,6 +29,12 @@ func (srv *Server) runClock(ctx context.Context) {
 			return
 		case <-srv.wake:
 		case <-timer.C:
+		case <-srv.alarms.moved:
+			srv.ringAlarms(alarm)
+			continue
+		case <-alarm.C:
+			srv.ringAlarms(alarm)
+			continue
 		}
 		now := time.Now()
 		srv.pingAll(now)
@@ -46,6 +53,14 @@ func (srv *Server) runClock(ctx context.Context) {
 			next = tick
 		}
 		timer.Reset(next)
+	}
+}
+
+// ringAlarms rings what is due, and sets timer for when it is to be called again.
+func (srv *Server) ringAlarms(timer *time.Timer) {
+	timer.Stop()
+	if sleep, ok := srv.alarms.ring(time.Now()); ok {
+		timer.Reset(sleep)
 	}
 }
 

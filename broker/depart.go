@@ -41,6 +41,9 @@ func (m *mesh) disconnected(c *conn, left bool) {
 	default:
 		m.save(s)
 	}
+	if !shutting {
+		m.pauseIfEmpty()
+	}
 }
 
 // unlease makes what s has leased, and, of a transient session, what was

@@ -76,8 +76,10 @@
 // # Time
 //
 // One goroutine, the clock, pings, lapses leases and statuses, ends graces and
-// sweeps the store. With nobody connected it sleeps. Tests run it in a bubble
-// of testing/synctest, with pipes as sockets.
+// sweeps the store. With nobody connected it sleeps. What is due at a moment of
+// its own has an alarm (alarm.go), which the same goroutine rings; there is no
+// other timer for such things. Tests run it in a bubble of testing/synctest, with
+// pipes as sockets.
 //
 // # A restart
 //

@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -189,6 +190,9 @@ func (m *mesh) revoke(id string, tell func()) error {
 			return err
 		}
 		if err := m.memberRevoked(tx, id); err != nil {
+			return err
+		}
+		if err := errors.Join(tx.DeleteSchedules(id), m.arm(tx)); err != nil {
 			return err
 		}
 		mb.leaving = true

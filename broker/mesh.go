@@ -45,6 +45,9 @@ type mesh struct {
 	closed     bool
 	files      fileRoom
 
+	reminders *alarm   // for the next schedule that is due
+	sim       simState // the clock of simulations
+
 	arriving map[int64]*session // by address: in the transaction under way; owned by the writer's goroutine
 }
 
@@ -65,6 +68,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
 		audience: make(map[string]map[*session]bool),
 	}
+	m.reminders, m.sim.alarm = &alarm{ring: m.inBackground(m.fireSchedules)}, &alarm{ring: m.inBackground(m.tickClock)}
 	if err := db.Write(ctx, m.load); err != nil {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
 	}
@@ -96,6 +100,12 @@ func (m *mesh) load(tx *store.Tx) (err error) {
 		}
 	}
 	if err := m.openFeatures(tx); err != nil {
+		return err
+	}
+	if err := m.restoreClock(tx); err != nil {
+		return err
+	}
+	if err := m.arm(tx); err != nil {
 		return err
 	}
 	return m.loadSessions(tx)
@@ -196,6 +206,15 @@ func newMember(r *store.Member, addr int64) *member {
 func (m *mesh) background(fn func()) {
 	if !m.closed {
 		m.wg.Go(fn)
+	}
+}
+
+// inBackground returns what an alarm does that has fn run in the background.
+func (m *mesh) inBackground(fn func()) func(time.Time) {
+	return func(time.Time) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.background(fn)
 	}
 }
 

@@ -178,6 +178,9 @@ func (m *mesh) encode(msg *store.Message, senderKey string) []byte {
 		Nonce: msg.Nonce, Ciphertext: msg.Ciphertext, CreatedAt: wire.Time(msg.Created), Subtype: msg.Subtype,
 		TargetSpec: msg.Target, SenderName: msg.SenderName, ReplyTo: msg.ReplyTo, Seq: msg.Seq,
 	}
+	if msg.Schedule != "" {
+		p.ScheduleID, p.ScheduledFor = msg.Schedule, when(msg.Due)
+	}
 	if msg.SenderMember != "" {
 		p.SenderMember = m.memberKey(msg.SenderMember)
 	}

@@ -20,27 +20,39 @@ type plan struct {
 	boxes   []*mailbox // of addrs
 	full    int        // recipients left out, because their mailboxes are full
 	unknown bool       // nobody has ever used the key
+	first   *session   // who gets it rather than others who drain the same mailbox, if not nil
 }
 
 // recipients is how many there are, those without room included.
 func (p *plan) recipients() int { return len(p.boxes) + p.full }
 
+// An origin is who a message comes from, and is not among its own recipients.
+type origin struct {
+	addr   int64 // of the session
+	member *member
+}
+
 // resolve turns a target into recipients.
-func (m *mesh) resolve(tx *store.Tx, s *session, t wire.Target, exclude []string) (*plan, error) {
+func (m *mesh) resolve(tx *store.Tx, from origin, t wire.Target, exclude []string) (*plan, error) {
 	p := &plan{target: t.String()}
 	if t.Multicast() {
-		return p, m.planMulticast(tx, p, s, t, exclude)
+		return p, m.planMulticast(tx, p, from, t, exclude)
 	}
 	a, err := m.addressOf(tx, t)
 	if err != nil {
 		return nil, err
 	}
 	p.target, p.unknown = a.Key, a.Kind == store.KindUnknown
+	return p, m.includeOne(tx, p, a)
+}
+
+// includeOne adds the only recipient.
+func (m *mesh) includeOne(tx *store.Tx, p *plan, a store.Address) error {
 	ok, err := m.include(tx, p, a.ID)
 	if err == nil && !ok {
 		err = wire.Errorf(wire.Limit, "%s… has %d messages waiting, the most it may: try again when it has read some", a.Key[:12], m.srv.cfg.MailboxCap)
 	}
-	return p, err
+	return err
 }
 
 // addressOf returns the one address that t names. Those of members and of
@@ -100,7 +112,7 @@ func (m *mesh) byPrefix(tx *store.Tx, prefix string) (store.Address, error) {
 
 // planMulticast adds the sessions that match, and the members who are offline
 // but were here lately.
-func (m *mesh) planMulticast(tx *store.Tx, p *plan, from *session, t wire.Target, exclude []string) error {
+func (m *mesh) planMulticast(tx *store.Tx, p *plan, from origin, t wire.Target, exclude []string) error {
 	for _, addr := range m.multicast(from, t, exclude) {
 		ok, err := m.include(tx, p, addr)
 		if err != nil {
@@ -116,7 +128,7 @@ func (m *mesh) planMulticast(tx *store.Tx, p *plan, from *session, t wire.Target
 	return nil
 }
 
-func (m *mesh) multicast(from *session, t wire.Target, exclude []string) []int64 {
+func (m *mesh) multicast(from origin, t wire.Target, exclude []string) []int64 {
 	excluded := make(map[string]bool, len(exclude))
 	for _, key := range exclude {
 		excluded[strings.ToLower(key)] = true

@@ -11,6 +11,15 @@ func routes() []route {
 		later((*mesh).clientAck),
 		handle((*mesh).messageStatus),
 
+		// What is sent later.
+		handle((*mesh).schedule),
+		handle((*mesh).listScheduled),
+		handle((*mesh).cancelScheduled),
+		handle((*mesh).setClock),
+		handle((*mesh).pauseClock),
+		handle((*mesh).resumeClock),
+		handle((*mesh).getClock),
+
 		// The session itself.
 		order((*mesh).setStatus),
 		order((*mesh).setSummary),

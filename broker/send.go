@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -66,7 +67,7 @@ func (m *mesh) accept(tx *store.Tx, c *call, req *wire.Send, target wire.Target)
 			return m.repeat(tx, c, req, old, digest)
 		}
 	}
-	plan, err := m.resolve(tx, c.session, target, req.Exclude)
+	plan, err := m.resolve(tx, origin{c.session.addr, c.session.member}, target, req.Exclude)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (m *mesh) distribute(msg *store.Message, senderKey string, plan *plan, tell
 	for _, staged := range plan.boxes {
 		b := m.box(staged)
 		it := b.add(msg.Seq, int8(msg.Priority), int8(msg.Receipt))
-		to, outcome := m.taker(b, it)
+		to, outcome := m.takerBefore(plan.first, b, it)
 		if to != nil {
 			it.lease(to, now)
 			direct = append(direct, delivery{to, parcel{b, it}})
@@ -148,6 +149,21 @@ func (m *mesh) distribute(msg *store.Message, senderKey string, plan *plan, tell
 	for _, d := range direct {
 		m.handTo(d.to, d.parcel, data)
 	}
+}
+
+// takerBefore is taker, but for first, unless it is nil, if that drains b and may
+// have it. It is called with m.mu held.
+func (m *mesh) takerBefore(first *session, b *mailbox, it *item) (*session, wire.Outcome) {
+	if first == nil || it.state != queued || !slices.Contains(first.boxes(), b) || !first.takesMail() ||
+		!first.status.status.Allows(wire.Priorities[it.priority]) || !first.hasRoom() {
+		return m.taker(b, it)
+	}
+	if !first.behind && !first.pumping {
+		return first, wire.Sent
+	}
+	first.behind = true
+	m.pump(first)
+	return nil, wire.Sent // by the pump, in its order
 }
 
 // taker returns the session that can be handed it at once, nil if there is

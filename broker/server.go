@@ -41,6 +41,7 @@ type Server struct {
 	conns    sync.WaitGroup // connections being served
 	stopping atomic.Bool
 	wake     chan struct{} // tells the clock that there is something to watch
+	alarms   *alarms
 
 	mu     sync.Mutex // guards all below
 	meshes map[string]*mesh
@@ -66,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	srv := &Server{
 		cfg: cfg, log: cfg.Log, lock: lock, identity: identity, routes: tableOf(routes()), started: time.Now(),
-		wake: make(chan struct{}, 1), meshes: make(map[string]*mesh), open: make(map[*conn]struct{}),
+		wake: make(chan struct{}, 1), alarms: newAlarms(), meshes: make(map[string]*mesh), open: make(map[*conn]struct{}),
 	}
 	if srv.tickets, err = seal.NewTickets(identity.Key); err != nil {
 		return nil, errors.Join(err, lock.Unlock())

@@ -65,6 +65,9 @@ func (m *mesh) tidy(now time.Time) {
 		if _, err := tx.SweepAddresses(now.Add(-forgetAddress), 10*batch); err != nil {
 			return err
 		}
+		if err := m.forgetClock(tx, now); err != nil {
+			return err
+		}
 		return tx.PruneInvites(now.Add(-forgetInvite))
 	})
 	m.logFailed("tidy", err)

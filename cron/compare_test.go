@@ -37,6 +37,7 @@ func randomExpression(r *rand.Rand) string {
 // Day by day over three years, a second library finds the same times in UTC,
 // where no clock is ever changed.
 func TestAnotherLibraryAgreesDayByDay(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 30))
 	exprs := []string{"*/15 * * * *", "0 9 * * 1-5", "0 0 13 * 5", "30 4 1,15 * 5", "0 0 29 2 *", "59 23 31 12 *", "0 0 */2 * 1", "0 0 1-7 * */2"}
 	for range 40 {
@@ -87,6 +88,7 @@ func due(expr string, e *Expression, loc *time.Location, from, to time.Time) []t
 // Minute by minute over a year of changing clocks, in zones that change by an
 // hour, by half an hour, at midnight, and twice around Ramadan.
 func TestEveryMinuteOfAYearInZonesThatChange(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(20, 26))
 	exprs := []string{"30 2 * * *", "0 2 * * *", "*/20 * * * *", "*/20 1-3 * * *", "0 0 * * *", "0 */2 * * *", "15 2 * * 0"}
 	for range 12 {

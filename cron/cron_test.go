@@ -37,6 +37,7 @@ func mustParse(t testing.TB, text string) *Expression {
 }
 
 func TestNext(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, expr, after, zone, want string }{
 		{"the next whole minute", "* * * * *", "2026-03-01 10:00:30", "UTC", "2026-03-01 10:01:00"},
 		{"strictly after", "0 10 * * *", "2026-03-01 10:00:00", "UTC", "2026-03-02 10:00:00"},
@@ -84,6 +85,7 @@ func TestNext(t *testing.T) {
 }
 
 func TestNonsenseIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{
 		"", "* * * *", "* * * * * *", "@every 5m", "@reboot", "TZ=0", "TZ=UTC * * * * *", "CRON_TZ=UTC 0 0 * * *",
 		"*/0 * * * *", "1-5/0 * * * *", "5/0 * * * *", "*/-1 * * * *", "*/ * * * *", "*/x * * * *",

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	scheduleColumns   = `id, member_id, creator, sender_name, target, clock, next_fire, cron, tz, missed, subtype, fired, last_message, created, nonce, body`
-	insertSchedule    = `INSERT INTO schedule (` + scheduleColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	scheduleColumns   = `id, member_id, creator, target, clock, next_fire, cron, tz, missed, subtype, fired, last_message, created, nonce, body`
+	insertSchedule    = `INSERT INTO schedule (` + scheduleColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectDue         = `SELECT ` + scheduleColumns + ` FROM schedule WHERE clock = ? AND next_fire <= ? ORDER BY next_fire, id LIMIT ?`
 	selectNextFire    = `SELECT next_fire FROM schedule WHERE clock = ? ORDER BY next_fire LIMIT 1`
 	selectSchedules   = `SELECT ` + scheduleColumns + ` FROM schedule WHERE member_id = ? ORDER BY next_fire, id`
@@ -37,7 +37,6 @@ type Schedule struct {
 	ID          string // UUID
 	MemberID    string // whose it is
 	Creator     int64  // address of the session that made it, which may be gone
-	SenderName  string
 	Target      string
 	Clock       string
 	NextFire    time.Time // by that clock
@@ -53,13 +52,13 @@ type Schedule struct {
 }
 
 func (s *Schedule) columns() []any {
-	return []any{&s.ID, &s.MemberID, &s.Creator, &s.SenderName, &s.Target, &s.Clock, &s.NextFire, &s.Cron, &s.TZ, &s.Missed, &s.Subtype,
+	return []any{&s.ID, &s.MemberID, &s.Creator, &s.Target, &s.Clock, &s.NextFire, &s.Cron, &s.TZ, &s.Missed, &s.Subtype,
 		&s.Fired, &s.LastMessage, &s.Created, &s.Nonce, &s.Body}
 }
 
 // AddSchedule stores s.
 func (tx *Tx) AddSchedule(s *Schedule) error {
-	_, err := tx.exec(insertSchedule, s.ID, s.MemberID, s.Creator, s.SenderName, s.Target, s.Clock, s.NextFire, null(s.Cron), null(s.TZ), s.Missed,
+	_, err := tx.exec(insertSchedule, s.ID, s.MemberID, s.Creator, s.Target, s.Clock, s.NextFire, null(s.Cron), null(s.TZ), s.Missed,
 		null(s.Subtype), s.Fired, null(s.LastMessage), s.Created, s.Nonce, s.Body)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func scheduleAt(id string, at time.Time) *Schedule {
-	return &Schedule{ID: id, MemberID: "m", Creator: 7, SenderName: "Ann", Target: "*", Clock: ClockReal, NextFire: at, Missed: MissedOnce, Created: epoch, Body: "text"}
+	return &Schedule{ID: id, MemberID: "m", Creator: 7, Target: "*", Clock: ClockReal, NextFire: at, Missed: MissedOnce, Created: epoch, Body: "text"}
 }
 
 func TestSchedules(t *testing.T) {

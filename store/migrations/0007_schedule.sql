@@ -6,7 +6,6 @@ CREATE TABLE schedule (
   id           TEXT PRIMARY KEY,          -- UUID
   member_id    TEXT NOT NULL,
   creator      INTEGER NOT NULL,          -- address of the session that made it
-  sender_name  TEXT NOT NULL,
   target       TEXT NOT NULL,
   clock        TEXT NOT NULL CHECK (clock IN ('real', 'sim')),
   next_fire    INTEGER NOT NULL,

@@ -1,0 +1,227 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+	_ "time/tzdata" // not every machine has the time zones of the world
+
+	"claudemesh/cron"
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+const (
+	maxZone  = 64                         // characters of the name of a time zone
+	farthest = 100 * 366 * 24 * time.Hour // ahead of a clock that anything may be due
+)
+
+// schedule stores a message to be sent later.
+func (m *mesh) schedule(c *call, req wire.Schedule) (wire.ScheduledAck, error) {
+	target, err := checkSchedule(&req)
+	if err != nil {
+		return wire.ScheduledAck{}, err
+	}
+	var ack wire.ScheduledAck
+	err = m.db.Write(context.Background(), func(tx *store.Tx) error {
+		s, err := m.entry(tx, c.session, &req, target, &ack)
+		if err != nil {
+			return err
+		}
+		if err := tx.AddSchedule(s); err != nil {
+			return err
+		}
+		ack.ScheduledID, ack.DeliverAt, ack.Cron = s.ID, wire.MillisOf(s.NextFire), s.Cron
+		return m.arm(tx)
+	})
+	return ack, err
+}
+
+// checkSchedule checks all that needs no mesh, and fills in what may be absent.
+func checkSchedule(req *wire.Schedule) (wire.Target, error) {
+	if req.Missed == "" {
+		req.Missed = wire.MissedOnce
+	}
+	if req.Clock == "" {
+		req.Clock = wire.RealClock
+	}
+	switch sealed := req.Nonce != "" || req.Ciphertext != ""; {
+	case sealed && (req.Nonce == "" || req.Ciphertext == "" || req.Message != ""):
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "give either message, or both nonce and ciphertext")
+	case !sealed && req.Message == "":
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "message is empty")
+	case req.Subtype != "" && req.Subtype != wire.SubtypeReminder:
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "subtype must be %s or left out", wire.SubtypeReminder)
+	case req.Missed != wire.MissedOnce && req.Missed != wire.MissedSkip && req.Missed != wire.MissedAll:
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "missed must be once, skip or all")
+	case req.Clock != wire.RealClock && req.Clock != wire.SimClock:
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "clock must be real or sim")
+	case req.Cron == "" && req.DeliverAt == nil && req.Delay == nil:
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "when? give deliverAt, delay or cron")
+	case req.Cron == "" && req.Delay == nil && *req.DeliverAt == wire.NoMillis:
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "deliverAt must be a time in milliseconds since 1970")
+	case req.Delay != nil && (*req.Delay < 0 || *req.Delay > farthest.Milliseconds()):
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "delay must be 0 to %d milliseconds", farthest.Milliseconds())
+	}
+	t, err := wire.ParseTarget(req.To)
+	if err == nil && req.Nonce != "" && t.Multicast() {
+		err = wire.Errorf(wire.BadRequest, "an envelope is for one key: give the message for %s as text", t)
+	}
+	return t, err
+}
+
+// entry makes the row of a schedule. What depends on the mesh is decided here,
+// in the transaction.
+func (m *mesh) entry(tx *store.Tx, by *session, req *wire.Schedule, t wire.Target, ack *wire.ScheduledAck) (*store.Schedule, error) {
+	if by.member.leaving {
+		return nil, refused(wire.Unauthorized)
+	}
+	switch n, err := tx.CountSchedules(by.member.id); {
+	case err != nil:
+		return nil, err
+	case n >= wire.MaxSchedules:
+		return nil, wire.Errorf(wire.Limit, "%d messages of yours are scheduled, the most a member may have: cancel some", n)
+	}
+	s := &store.Schedule{
+		ID: newUUID(), MemberID: by.member.id, Creator: by.addr, Target: t.String(), Clock: string(req.Clock), Cron: req.Cron,
+		Missed: string(req.Missed), Subtype: req.Subtype, Created: time.Now(), Nonce: req.Nonce, Body: req.Message + req.Ciphertext,
+	}
+	if !t.Multicast() {
+		a, err := m.addressOf(tx, t)
+		if err != nil {
+			return nil, err
+		}
+		s.Target, ack.Unknown = wireKey(a.Key), a.Kind == store.KindUnknown
+	}
+	now, err := clockNow(&tx.Rx, req.Clock)
+	if err != nil {
+		return nil, err
+	}
+	s.NextFire, err = firstFire(req, now)
+	if s.Cron != "" {
+		s.TZ = req.TZ
+	}
+	return s, err
+}
+
+// clockNow returns what a clock shows.
+func clockNow(rx *store.Rx, name wire.ClockName) (time.Time, error) {
+	if name == wire.RealClock {
+		return time.Now(), nil
+	}
+	c, err := rx.SimClock()
+	if errors.Is(err, store.ErrNotFound) {
+		return time.Time{}, noClock()
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.Time, nil
+}
+
+// firstFire returns when a schedule is first due, on a clock that shows now.
+func firstFire(req *wire.Schedule, now time.Time) (time.Time, error) {
+	if req.Cron != "" {
+		e, loc, err := timing(req.Cron, req.TZ)
+		if err != nil {
+			return time.Time{}, err
+		}
+		at := e.Next(now, loc)
+		if at.IsZero() {
+			return at, wire.Errorf(wire.InvalidCron, "%q is not due within the next %d years", wire.Shorten(req.Cron, 80), cron.Horizon)
+		}
+		return at, nil
+	}
+	at := time.Time{}
+	if req.Delay != nil {
+		at = now.Add(time.Duration(*req.Delay) * time.Millisecond)
+	} else {
+		at = max(*req.DeliverAt, wire.MillisOf(now)).Std() // what is past is now
+	}
+	if at.Sub(now) > farthest {
+		return at, wire.Errorf(wire.BadRequest, "deliverAt is more than 100 years ahead; it counts milliseconds since 1970")
+	}
+	return at, nil
+}
+
+// timing reads a cron expression and its time zone, UTC if that is empty.
+func timing(expr, zone string) (*cron.Expression, *time.Location, error) {
+	e, err := cron.Parse(expr)
+	if err != nil {
+		return nil, nil, wire.Errorf(wire.InvalidCron, "%s", wire.Shorten(err.Error(), 300))
+	}
+	if zone == "" {
+		return e, time.UTC, nil
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" || len(zone) > maxZone {
+		return nil, nil, wire.Errorf(wire.BadRequest, "tz %q is no time zone: give an IANA name such as Europe/Berlin", wire.Shorten(zone, maxZone))
+	}
+	return e, loc, nil
+}
+
+// arm sets the alarm for the next entry that is due, after the commit.
+func (m *mesh) arm(tx *store.Tx) error {
+	next, err := tx.NextFire(store.ClockReal)
+	if err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { m.srv.alarms.setOrStop(m.reminders, next) })
+	return nil
+}
+
+func (m *mesh) listScheduled(c *call, _ wire.ListScheduled) (wire.ScheduledList, error) {
+	res := wire.ScheduledList{Messages: []wire.Scheduled{}}
+	err := m.db.Read(context.Background(), func(rx *store.Rx) error {
+		rows, err := rx.Schedules(c.session.member.id)
+		room := wire.MaxScheduleList
+		for _, s := range rows {
+			e := scheduled(s)
+			if room -= len(s.Body); room < 0 {
+				e.Message, e.Nonce, e.Ciphertext, e.Cut = "", "", "", true
+			}
+			res.Messages = append(res.Messages, e)
+		}
+		return err
+	})
+	return res, err
+}
+
+// scheduled describes an entry to its owner.
+func scheduled(s *store.Schedule) wire.Scheduled {
+	e := wire.Scheduled{
+		ID: s.ID, To: s.Target, DeliverAt: wire.MillisOf(s.NextFire), CreatedAt: wire.MillisOf(s.Created), Cron: s.Cron, TZ: s.TZ,
+		Missed: wire.Missed(s.Missed), Clock: wire.ClockName(s.Clock), Subtype: s.Subtype, LastMessageID: s.LastMessage,
+	}
+	if s.Nonce == "" {
+		e.Message = s.Body
+	} else {
+		e.Nonce, e.Ciphertext = s.Nonce, s.Body
+	}
+	if s.Cron != "" {
+		e.FiredCount = &s.Fired
+	}
+	return e
+}
+
+// cancelScheduled ends an entry of the caller's member.
+func (m *mesh) cancelScheduled(c *call, req wire.CancelScheduled) (wire.CancelScheduledAck, error) {
+	res := wire.CancelScheduledAck{ScheduledID: req.ScheduledID}
+	if len(req.ScheduledID) < wire.MinPrefix {
+		return res, nil
+	}
+	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+		id, err := tx.ScheduleID(c.session.member.id, req.ScheduledID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case errors.Is(err, store.ErrConflict):
+			return wire.Errorf(wire.Ambiguous, "several of your schedules begin with %q: give more of the id", wire.Shorten(req.ScheduledID, 40))
+		case err != nil:
+			return err
+		}
+		res.ScheduledID, res.OK = id, true
+		return errors.Join(tx.DeleteSchedule(id), m.arm(tx))
+	})
+	return res, err
+}
