@@ -36,7 +36,7 @@ func directions() []direction {
 		{"peer/share", nil, "what strangers may read of a machine is judged alone, without the program around it"},
 		{"peer", []string{"peer/share", "wire", "seal"}, "a peer knows the broker by its wire alone, so that any broker will do"},
 		{"peer/cli", []string{"peer", "peer/share", "wire", "seal"}, "commands print what a connection brings"},
-		{"peer/tools", []string{"peer", "wire", "seal"}, "tools speak MCP on one side and use a connection on the other"},
+		{"peer/tools", []string{"peer", "peer/share", "wire", "seal"}, "tools speak MCP on one side and use a connection on the other"},
 		{"peer/bench", []string{"peer", "peer/cli", "wire", "seal"}, "what measures a broker must not share a process with it"},
 		{"launch", []string{"peer", "wire"}, "what touches the host program needs the configuration, and the wire's words for what a session does"},
 		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "launch"}, "main only joins the two sides"},

@@ -50,7 +50,7 @@ func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Me
 	return peer.UpdateConfig(ctx, dir, func(own *peer.Config) error {
 		own.Meshes = []peer.Mesh{*mesh}
 		own.DisplayName, own.Role, own.Groups, own.MessageMode = p.Name, p.Role, p.Groups, p.Mode
-		own.SharedDirs, own.SessionsDir = c.SharedDirs, c.SessionKeys().Dir()
+		own.SharedDirs, own.FileDirs, own.SessionsDir = c.SharedDirs, c.FileDirs, c.SessionKeys().Dir()
 		return nil
 	})
 }

@@ -27,6 +27,9 @@ type Config struct {
 	Groups      []wire.Group `json:"groups,omitempty"`      // joined in each mesh after connecting
 	MessageMode string       `json:"messageMode,omitempty"` // push, inbox or off; empty is push
 	SharedDirs  []string     `json:"sharedDirs,omitempty"`  // readable by peers of every mesh
+	// FileDirs are directories, absolute, whose files the tools of a session may
+	// share, and to which they may fetch, beside the session's own directory.
+	FileDirs []string `json:"fileDirs,omitempty"`
 	// SessionsDir is where session keys are kept if not below the directory of
 	// this file: launch gives each session a configuration of its own that
 	// does not outlive it, while the keys must.

@@ -60,6 +60,7 @@ A group is a label that routes messages, with a role for each who is in it. A le
 
 ## Tools
 send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
+share_file, get_file, list_files, file_status, delete_file, grant_file_access.
 set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
 When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

@@ -38,7 +38,7 @@ type reply struct {
 // table is all tools, by theme.
 func table() []tool {
 	return slices.Concat(
-		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(),
+		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(), fileTools(),
 		stateTools(), memoryTools(), contextTools(),
 	)
 }
