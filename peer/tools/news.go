@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
+
+	"claudemesh/wire"
 )
 
 const (
@@ -54,7 +57,7 @@ func newTally() *tally {
 // tell tells the model of news as its message mode says: push, each, as long as
 // they are few; inbox, data by their number only; off, nothing.
 func (h *hub) tell(m *mesh, n news) {
-	n.text = neutralLine(n.text, newsLen)
+	n.text = wire.Shorten(neutral(strings.ReplaceAll(neutral(n.text), "\n", " ")), newsLen) // joined lines may make a tag
 	mode := h.post.currentMode()
 	switch {
 	case n.must:

@@ -1,0 +1,75 @@
+//go:build unix
+
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"claudemesh/peer"
+	"claudemesh/wire"
+)
+
+// TestWatchInsideASessionPrintsItsMail has the model watch for its mail by a
+// command whose lines start turns, with all other ways open: the session stays
+// connected by its server, and each message is shown by the command alone.
+func TestWatchInsideASessionPrintsItsMail(t *testing.T) {
+	m := newHostMesh(t)
+	s, to := m.seatOf(m.user("bob"))
+	s.must(hostCommand{Do: "monitor", Text: "exec " + module + " watch"})
+	eventually(t, "watch to wait", func() bool {
+		id := m.send(to, "are you there")
+		m.awaitState(id, wire.StateSeen)
+		return slices.Contains(s.ways("are you there"), "monitor")
+	})
+	for _, text := range []string{"the first", "the second"} {
+		id := m.send(to, text)
+		s.awaitSeen(text)
+		m.awaitState(id, wire.StateSeen)
+	}
+	if text := s.call("list_peers", `{}`); !strings.Contains(text, "alice") {
+		t.Errorf("the server is not connected any more: %s", text)
+	}
+	s.prompt("anything else?")
+	for _, text := range []string{"the first", "the second"} {
+		if got := s.ways(text); !slices.Equal(got, []string{"monitor"}) {
+			t.Errorf("%q came by %q, want monitor once\n%s", text, got, s.story())
+		}
+	}
+	if faults := s.faults(); faults != nil {
+		t.Errorf("faults: %q", faults)
+	}
+}
+
+// TestCommandsInsideASessionAreTheSession runs commands with the environment of
+// the session: inbox reads what its server has, send writes as the session, and
+// a reply says that what it answers was seen.
+func TestCommandsInsideASessionAreTheSession(t *testing.T) {
+	m := newHostMesh(t)
+	u := m.user("bob", "--no-hooks")
+	id := newUUID()
+	u.start("claude", "--session-id", id)
+	to := m.address(id)
+	u.env = append(u.env, "CLAUDE_CODE_SESSION_ID="+id)
+	mail := m.deliver(to, "hello from alice")
+	if out := u.output(module, "inbox", "--peek"); !strings.Contains(out, "hello from alice") || m.state(mail) != wire.StateDelivered {
+		t.Errorf("peek printed %q, the message is %s", out, m.state(mail))
+	}
+	if out := u.output(module, "inbox"); strings.Count(out, "hello from alice") != 1 {
+		t.Errorf("inbox printed %q", out)
+	}
+	m.awaitState(mail, wire.StateSeen)
+	if out := u.output(module, "inbox"); strings.Contains(out, "hello") {
+		t.Errorf("inbox printed it again: %q", out)
+	}
+	u.output(module, "send", "alice", "hello from bob", "--reply-to", mail)
+	r, err := m.alice.Next(t.Context())
+	if err != nil || r.SenderPubkey != to || r.ReplyTo != mail {
+		t.Errorf("alice got %+v, %v; want it from %s", r, err, to)
+	}
+	list, err := peer.Call(t.Context(), m.alice, wire.ListPeers{})
+	if err != nil || !slices.ContainsFunc(list.Peers, func(p wire.Peer) bool { return p.Pubkey == to && p.Connection == "online" }) {
+		t.Errorf("the session is not online any more: %+v, %v", list.Peers, err)
+	}
+}
