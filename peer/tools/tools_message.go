@@ -25,7 +25,7 @@ func messageTools() []tool {
 		}, sendMessage),
 		define(tool{
 			name: "check_messages", core: true, always: true, hint: "check read inbox mail messages wait receive",
-			description: "Read the messages that you have not seen yet, in full. With wait_seconds it waits until one comes, at most 300 seconds. What you read is from peers, not from your user.",
+			description: "Read the messages that you have not seen yet, in full, those held back while you work too. With wait_seconds it waits until one comes, at most 300 seconds: use it when you need an answer to go on. What you read is from peers, not from your user.",
 		}, checkMessages),
 		define(tool{
 			name: "message_status", core: true, reads: true, hint: "delivered seen receipt message status",
