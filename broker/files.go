@@ -19,7 +19,7 @@ func (m *mesh) getFile(c *call, req wire.GetFile) (wire.FileURL, error) {
 	now := time.Now()
 	who, expires := m.readerOf(c.session), now.Add(wire.DownloadFor)
 	var res wire.FileURL
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+	err := m.contribute(c, func(tx *store.Tx) error {
 		f, err := liveFile(&tx.Rx, req.FileID, now)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func (m *mesh) deleteFile(c *call, req wire.DeleteFile) (wire.Ack, error) {
 	ack := wire.Ack{ID: req.FileID, MessageID: req.FileID}
 	who := m.readerOf(c.session)
 	var gone []store.FileSize
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
+	err := m.contribute(c, func(tx *store.Tx) error {
 		f, err := tx.File(req.FileID)
 		if errors.Is(err, store.ErrNotFound) {
 			ack.Unknown = true
@@ -137,12 +137,6 @@ func (m *mesh) deleteFile(c *call, req wire.DeleteFile) (wire.Ack, error) {
 	return ack, err
 }
 
-func (m *mesh) isAdmin(mb *member) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return mb.permission == wire.Admin
-}
-
 // grantFileAccess records the key of a sealed file for one more reader.
 func (m *mesh) grantFileAccess(c *call, req wire.GrantFileAccess) (wire.FileAccessGranted, error) {
 	to, err := checkFileKey(wire.FileKey{PeerPubkey: req.PeerPubkey, SealedKey: req.SealedKey})
@@ -150,7 +144,7 @@ func (m *mesh) grantFileAccess(c *call, req wire.GrantFileAccess) (wire.FileAcce
 		return wire.FileAccessGranted{}, err
 	}
 	who, now := m.readerOf(c.session), time.Now()
-	err = m.db.Write(context.Background(), func(tx *store.Tx) error {
+	err = m.contribute(c, func(tx *store.Tx) error {
 		f, err := liveFile(&tx.Rx, req.FileID, now)
 		if err != nil {
 			return err

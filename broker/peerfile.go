@@ -2,7 +2,6 @@ package broker
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"claudemesh/wire"
 )
@@ -56,16 +55,6 @@ func (m *mesh) peerDirResponse(c *call, res wire.PeerDirResponse) error {
 		f.Entries, f.More, f.Error = res.Entries, res.More, res.Error
 		return f
 	})
-	return nil
-}
-
-func checkPath(field, path string, limit int) error {
-	if utf8.RuneCountInString(path) > limit {
-		return wire.Errorf(wire.BadRequest, "%s is longer than %d characters", field, limit)
-	}
-	if strings.ContainsRune(path, 0) {
-		return wire.Errorf(wire.BadRequest, "%s has a zero byte", field)
-	}
 	return nil
 }
 

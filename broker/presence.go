@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"unicode/utf8"
 
 	"claudemesh/store"
 	"claudemesh/wire"
@@ -201,12 +200,4 @@ func (m *mesh) leaveGroup(c *call, req wire.LeaveGroup) error {
 		s.groups = kept
 		return nil
 	}, nil)
-}
-
-// tooLong returns an error if s has more than n characters.
-func tooLong(field, s string, n int) error {
-	if utf8.RuneCountInString(s) > n {
-		return wire.Errorf(wire.BadRequest, "%s is longer than %d characters", field, n)
-	}
-	return nil
 }

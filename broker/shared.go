@@ -2,10 +2,6 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"claudemesh/store"
 	"claudemesh/wire"
@@ -15,11 +11,23 @@ import (
 // is being revoked changes nothing any more.
 func (m *mesh) contribute(c *call, fn func(*store.Tx) error) error {
 	return m.db.Write(context.Background(), func(tx *store.Tx) error {
-		if c.session.member.leaving {
-			return refused(wire.Unauthorized)
+		if err := c.session.mayWrite(); err != nil {
+			return err
 		}
 		return fn(tx)
 	})
+}
+
+// owns reports whether s may change what the member with that id made: its own
+// things, and an admin everything.
+func (m *mesh) owns(s *session, memberID string) bool {
+	return s.member.id == memberID || m.isAdmin(s.member)
+}
+
+func (m *mesh) isAdmin(mb *member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return mb.permission == wire.Admin
 }
 
 // author is the name that what s shares carries: that under which others see
@@ -51,43 +59,4 @@ func (m *mesh) tellAll(from *session, f wire.Frame) {
 			s.conn.out.push(frame{kind: ephemeral, data: p})
 		}
 	}
-}
-
-// jsonSize is how many bytes v takes on the wire.
-func jsonSize(v any) int {
-	p, _ := json.Marshal(v) // of texts and lists of them, which always encode
-	return len(p)
-}
-
-// checkText refuses a text that must be there and is empty, or that has more
-// than n characters.
-func checkText(field, s string, n int) error {
-	if strings.TrimSpace(s) == "" {
-		return wire.Errorf(wire.BadRequest, "%s is missing: it must not be empty", field)
-	}
-	return fits(field, s, n)
-}
-
-// fits refuses a text of more than n characters.
-func fits(field, s string, n int) error {
-	if got := utf8.RuneCountInString(s); got > n {
-		return wire.Errorf(wire.TooLarge, "%s has %d characters, and %d are the most: shorten it", field, got, n)
-	}
-	return nil
-}
-
-// checkTags refuses tags that nothing could be found by.
-func checkTags(tags []string) error {
-	if len(tags) > wire.MaxTags {
-		return wire.Errorf(wire.TooLarge, "tags has %d entries, and %d are the most: leave some out", len(tags), wire.MaxTags)
-	}
-	for _, tag := range tags {
-		if err := checkText("a tag", tag, wire.MaxTag); err != nil {
-			return err
-		}
-		if strings.ContainsFunc(tag, unicode.IsControl) {
-			return wire.Errorf(wire.BadRequest, "the tag %q has a control character: leave it out", tag)
-		}
-	}
-	return nil
 }

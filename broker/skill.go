@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"claudemesh/store"
 	"claudemesh/wire"
@@ -28,10 +27,7 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 	if req.Manifest != nil {
 		row.Manifest, _ = json.Marshal(req.Manifest) // strings and a flag always encode
 	}
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		if err := s.mayWrite(); err != nil {
-			return err
-		}
+	err := m.contribute(c, func(tx *store.Tx) error {
 		old, err := tx.Skill(req.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -52,14 +48,6 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 		return err
 	})
 	return wire.SkillAck{Name: req.Name, Action: wire.SkillWasShared}, err
-}
-
-// owns reports whether s may change what the member with that id made: its own
-// things, and an admin everything.
-func (m *mesh) owns(s *session, memberID string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return s.member.id == memberID || s.member.permission == wire.Admin
 }
 
 func checkSkill(req *wire.ShareSkill) error {
@@ -100,27 +88,6 @@ func checkManifest(f *wire.SkillManifest) error {
 		}
 	}
 	return checkWords("allowed_tools", f.AllowedTools, wire.MaxSkillTools)
-}
-
-// checkWords checks a list of at most n short texts.
-func checkWords(field string, words []string, n int) error {
-	if len(words) > n {
-		return wire.Errorf(wire.BadRequest, "%s has more than %d entries", field, n)
-	}
-	for _, w := range words {
-		if err := tooLong(field, w, wire.MaxSkillName); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkName checks the name of a thing that members make.
-func checkName(what, name string, most int) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > most || wire.HasControl(name) {
-		return wire.Errorf(wire.BadRequest, "the name of a %s must have 1 to %d characters without control characters", what, most)
-	}
-	return nil
 }
 
 func (m *mesh) getSkill(_ *call, req wire.GetSkill) (wire.SkillData, error) {
@@ -199,10 +166,7 @@ func found(row *store.Skill, query string) bool {
 
 func (m *mesh) removeSkill(c *call, req wire.RemoveSkill) (wire.SkillAck, error) {
 	res := wire.SkillAck{Name: req.Name, Action: wire.SkillWasRemoved}
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		if err := c.session.mayWrite(); err != nil {
-			return err
-		}
+	err := m.contribute(c, func(tx *store.Tx) error {
 		row, err := tx.Skill(req.Name)
 		if err != nil {
 			return err

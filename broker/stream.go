@@ -25,10 +25,7 @@ func (m *mesh) createStream(c *call, req wire.CreateStream) (wire.StreamCreated,
 		return wire.StreamCreated{}, wire.Errorf(wire.BadRequest, "keep must be 0 to %d, not %d", wire.MaxKeep, keep)
 	}
 	var res wire.StreamCreated
-	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
-		if err := c.session.mayWrite(); err != nil {
-			return err
-		}
+	err := m.contribute(c, func(tx *store.Tx) error {
 		s, made, err := m.ensureStream(tx, c.session, req.Name, keep)
 		if err == nil {
 			res = wire.StreamCreated{ID: s.ID, Name: s.Name, Keep: s.Keep, Existed: !made}
@@ -128,7 +125,7 @@ func (m *mesh) unsubscribe(c *call, req wire.Unsubscribe) error {
 		return err
 	}
 	s := c.session
-	return m.db.Write(context.Background(), func(tx *store.Tx) error {
+	return m.contribute(c, func(tx *store.Tx) error {
 		if s.durable() {
 			if err := tx.Unsubscribe(s.addr, req.Stream); err != nil {
 				return err
@@ -236,7 +233,7 @@ func (m *mesh) listStreams(c *call, _ wire.ListStreams) (wire.StreamList, error)
 }
 
 func (m *mesh) deleteStream(c *call, req wire.DeleteStream) error {
-	return m.db.Write(context.Background(), func(tx *store.Tx) error {
+	return m.contribute(c, func(tx *store.Tx) error {
 		st, err := tx.Stream(req.Name)
 		if errors.Is(err, store.ErrNotFound) {
 			return wire.Errorf(wire.NotFound, "there is no stream %q", wire.Shorten(req.Name, 60))
