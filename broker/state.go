@@ -91,8 +91,12 @@ func (m *mesh) deleteState(c *call, req wire.DeleteState) error {
 		if err := tx.DeleteState(req.Key); err != nil {
 			return err
 		}
+		at := wire.StampOf(time.Now()).Std()
+		if !at.After(old.Updated) {
+			at = old.Updated.Add(time.Millisecond)
+		}
 		tx.AfterCommit(func() {
-			m.tellAll(c.session, wire.StateChange{Key: req.Key, UpdatedBy: c.session.author(), UpdatedAt: wire.StampOf(time.Now()), Deleted: true})
+			m.tellAll(c.session, wire.StateChange{Key: req.Key, UpdatedBy: c.session.author(), UpdatedAt: wire.StampOf(at), Deleted: true})
 		})
 		return nil
 	})

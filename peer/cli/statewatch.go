@@ -102,11 +102,16 @@ func (w *stateWatch) catchUp(ctx context.Context, c *peer.Client) error {
 			return err
 		}
 	}
-	for key := range w.known {
-		if !slices.ContainsFunc(list.Entries, func(e wire.StateEntry) bool { return e.Key == key }) {
-			if err := w.change(&wire.StateChange{Key: key, UpdatedAt: wire.StampOf(w.env.Now()), Deleted: true}); err != nil {
-				return err
-			}
+	for key, last := range w.known {
+		if slices.ContainsFunc(list.Entries, func(e wire.StateEntry) bool { return e.Key == key }) {
+			continue
+		}
+		at := wire.StampOf(w.env.Now())
+		if !at.Std().After(last.Std()) { // the broker's clock is ahead
+			at = wire.StampOf(last.Std().Add(time.Millisecond))
+		}
+		if err := w.change(&wire.StateChange{Key: key, UpdatedAt: at, Deleted: true}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -116,12 +121,10 @@ func (w *stateWatch) catchUp(ctx context.Context, c *peer.Client) error {
 func (w *stateWatch) change(s *wire.StateChange) error {
 	last, known := w.known[s.Key]
 	switch {
-	case s.Deleted && !known:
+	case s.Deleted && !known, !s.UpdatedAt.Std().After(last.Std()):
 		return nil
 	case s.Deleted:
 		delete(w.known, s.Key)
-	case !s.UpdatedAt.Std().After(last.Std()):
-		return nil
 	default:
 		w.known[s.Key] = s.UpdatedAt
 	}
