@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,8 +110,7 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(before, after) {
 		t.Errorf("the terminal was\n%+v and is\n%+v, %v", before, after, err)
 	}
-	p := m.sessionOf("bob")
-	if p.Role != "lead" || !slices.Contains(p.Groups, wire.Group{Name: "docs", Role: "lead"}) {
+	if p := m.sessionIn("bob", wire.Group{Name: "docs", Role: "lead"}); p.Role != "lead" {
 		t.Errorf("the session is %+v", p)
 	}
 	if text := said.String(); !strings.Contains(text, "bob, mesh home, role lead, @docs") {

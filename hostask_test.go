@@ -41,23 +41,23 @@ func TestAnswersMakeThePersona(t *testing.T) {
 		name, typed string
 		f           launchFlags
 		term        string
-		want        launch.Persona
+		want        peer.Persona
 		says        []string // in this order
 		silent      string   // must not be said
 	}{
 		{"all is answered", "ann\nlead\ndocs:lead, @team\n2\n", launchFlags{}, "dumb",
-			launch.Persona{Name: "ann", Role: "lead", Groups: []wire.Group{{Name: "docs", Role: "lead"}, {Name: "team"}}, Mode: "inbox"},
+			peer.Persona{Name: "ann", Role: "lead", Groups: []wire.Group{{Name: "docs", Role: "lead"}, {Name: "team"}}, Mode: "inbox"},
 			[]string{"Name (what others see) [box]: ", "Role (optional): ", "Groups (optional; name or name:role, with commas): ", "  1  push", "  3  off", "Messages [1]: "}, "template"},
-		{"nothing is answered", "\n\n\n\n", launchFlags{}, "dumb", launch.Persona{Name: "box", Mode: "push"}, nil, ""},
-		{"a choice that is none takes the first", "\n\n\n9\n", launchFlags{}, "dumb", launch.Persona{Name: "box", Mode: "push"}, nil, ""},
-		{"a choice by its name", "\n\n\nOFF\n", launchFlags{}, "dumb", launch.Persona{Name: "box", Mode: "off"}, nil, ""},
+		{"nothing is answered", "\n\n\n\n", launchFlags{}, "dumb", peer.Persona{Name: "box", Mode: "push"}, nil, ""},
+		{"a choice that is none takes the first", "\n\n\n9\n", launchFlags{}, "dumb", peer.Persona{Name: "box", Mode: "push"}, nil, ""},
+		{"a choice by its name", "\n\n\nOFF\n", launchFlags{}, "dumb", peer.Persona{Name: "box", Mode: "off"}, nil, ""},
 		{"groups that are none are asked for again", "\n\n:x\ndocs\n\n", launchFlags{}, "dumb",
-			launch.Persona{Name: "box", Groups: []wire.Group{{Name: "docs"}}, Mode: "push"}, []string{`group ":x"`, "Groups"}, ""},
-		{"flags leave less to ask", "docs\n", launchFlags{LaunchOptions: launch.LaunchOptions{Persona: launch.Persona{Name: "bob", Role: "x", Mode: "off"}}}, "dumb",
-			launch.Persona{Name: "bob", Role: "x", Groups: []wire.Group{{Name: "docs"}}, Mode: "off"}, []string{"Groups"}, "Role"},
+			peer.Persona{Name: "box", Groups: []wire.Group{{Name: "docs"}}, Mode: "push"}, []string{`group ":x"`, "Groups"}, ""},
+		{"flags leave less to ask", "docs\n", launchFlags{LaunchOptions: launch.LaunchOptions{Persona: peer.Persona{Name: "bob", Role: "x", Mode: "off"}}}, "dumb",
+			peer.Persona{Name: "bob", Role: "x", Groups: []wire.Group{{Name: "docs"}}, Mode: "off"}, []string{"Groups"}, "Role"},
 		{"a mesh whose roles are known", "\nreviewer\n\n\n", launchFlags{roles: hints}, "dumb",
-			launch.Persona{Name: "box", Role: "reviewer", Mode: "push"}, []string{"Role (optional; of the template team; such as lead, reviewer): "}, ""},
-		{"no terminal", "ann\nlead\n", launchFlags{}, "", launch.Persona{Name: "box"}, nil, ":"},
+			peer.Persona{Name: "box", Role: "reviewer", Mode: "push"}, []string{"Role (optional; of the template team; such as lead, reviewer): "}, ""},
+		{"no terminal", "ann\nlead\n", launchFlags{}, "", peer.Persona{Name: "box"}, nil, ":"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			vars := map[string]string{"TERM": c.term, "CLAUDEMESH_DISPLAY_NAME": "box"}

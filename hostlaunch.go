@@ -143,7 +143,7 @@ func (f *launchFlags) check() error {
 	switch {
 	case f.Resume != "" && f.Continue:
 		return cli.Usagef("--resume and --continue exclude each other")
-	case f.wake && (f.Continue || f.Resume != "" && !launch.ValidSession(f.Resume)):
+	case f.wake && (f.Continue || f.Resume != "" && !peer.ValidHostSession(f.Resume)):
 		return cli.Usagef("--wake-when-closed must know the session: give its whole id with --resume, or start a new one")
 	case f.wake && f.Mode == "off":
 		return cli.Usagef("--wake-when-closed and --message-mode off exclude each other: no mail would wake the session")
@@ -218,7 +218,7 @@ func joinFirst(ctx context.Context, env *cli.Env, h *launch.Host, f *launchFlags
 // recall brings back what a session that is resumed was launched with, and
 // its mesh unless another was named.
 func (f *launchFlags) recall(env *cli.Env, h *launch.Host) {
-	if !launch.ValidSession(f.Resume) {
+	if !peer.ValidHostSession(f.Resume) {
 		return
 	}
 	old := h.Remembered(f.Resume)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -13,14 +14,22 @@ import (
 // sessionOf waits until somebody else than alice is in the mesh and returns it.
 func (m *hostMesh) sessionOf(name string) (found wire.Peer) {
 	m.t.Helper()
-	eventually(m.t, name+" in the mesh", func() bool {
+	return m.sessionIn(name)
+}
+
+// sessionIn is sessionOf for one that is in groups, which are joined after the
+// session is online.
+func (m *hostMesh) sessionIn(name string, groups ...wire.Group) (found wire.Peer) {
+	m.t.Helper()
+	eventually(m.t, fmt.Sprintf("%s in the mesh and in %v", name, groups), func() bool {
 		list, err := peer.Call(m.t.Context(), m.alice, wire.ListPeers{})
 		if err != nil {
 			m.t.Log(err)
 			return false
 		}
 		for _, p := range list.Peers {
-			if p.DisplayName == name && p.Connection == "online" {
+			missing := slices.ContainsFunc(groups, func(g wire.Group) bool { return !slices.Contains(p.Groups, g) })
+			if p.DisplayName == name && p.Connection == "online" && !missing {
 				found = p
 			}
 		}
@@ -35,10 +44,8 @@ func TestLaunchedSessionIsAPeer(t *testing.T) {
 	m := newHostMesh(t)
 	u := m.user("bob")
 	s := u.start(module, "launch", "--quiet", "--name", "builder", "--groups", "backend:lead")
-	p := m.sessionOf("builder")
-	if !slices.Contains(p.Groups, wire.Group{Name: "backend", Role: "lead"}) {
-		t.Errorf("the session is in the groups %v", p.Groups)
-	}
+	backend := wire.Group{Name: "backend", Role: "lead"}
+	p := m.sessionIn("builder", backend)
 	id := m.send(p.Pubkey, "hello from alice")
 	s.awaitSeen("hello from alice")
 	m.awaitState(id, wire.StateSeen)
@@ -50,9 +57,14 @@ func TestLaunchedSessionIsAPeer(t *testing.T) {
 		t.Errorf("faults: %q", faults)
 	}
 	s.end()
-	again := u.start(module, "launch", "--quiet", "--resume", p.SessionID)
-	if got := m.sessionOf("builder"); got.Pubkey != p.Pubkey || got.SessionID != p.SessionID {
-		t.Errorf("the resumed session is %s (%s), want %s (%s)", got.Pubkey, got.SessionID, p.Pubkey, p.SessionID)
+	u.env = append(u.env, "CLAUDEMESH_DISPLAY_NAME=")
+	for _, resume := range [][]string{
+		{module, "launch", "--quiet", "--resume", p.SessionID}, {module, "launch", "--quiet", "--continue"}, {"claude", "--resume", p.SessionID},
+	} {
+		again := u.start(resume[0], resume[1:]...)
+		if got := m.sessionIn("builder", backend); got.Pubkey != p.Pubkey || got.SessionID != p.SessionID {
+			t.Errorf("%q: the resumed session is %s (%s), want %s (%s)", resume, got.Pubkey, got.SessionID, p.Pubkey, p.SessionID)
+		}
+		again.end()
 	}
-	again.end()
 }

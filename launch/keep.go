@@ -62,7 +62,7 @@ var (
 // a day without mail, after five failures in a row, and when the membership
 // ends; what is kept of the session is tidied up then.
 func (h *Host) Keep(ctx context.Context, r KeepRun) error {
-	if !validSession(r.SessionID) {
+	if !peer.ValidHostSession(r.SessionID) {
 		return fmt.Errorf("%q is no id of a session", r.SessionID)
 	}
 	token, release, err := h.claimKeeper(r.SessionID)

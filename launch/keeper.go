@@ -82,7 +82,7 @@ func (h *Host) Woken() (ids []string) {
 		return nil
 	}
 	for _, e := range entries {
-		if validSession(e.Name()) && h.keeperOf(e.Name()).PID != 0 {
+		if peer.ValidHostSession(e.Name()) && h.keeperOf(e.Name()).PID != 0 {
 			ids = append(ids, e.Name())
 		}
 	}
@@ -123,7 +123,7 @@ func (h *Host) startKeeper(ctx context.Context, id string, wakesPerHour int) err
 // the host that it may just have woken, and reports whether there was one. What
 // had not been reported as seen is offered to the session again.
 func (h *Host) StopWaking(ctx context.Context, id string) (stopped bool, err error) {
-	if !validSession(id) {
+	if !peer.ValidHostSession(id) {
 		return false, fmt.Errorf("%q is no id of a session", id)
 	}
 	if h.keeperOf(id).PID == 0 {

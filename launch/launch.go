@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +34,7 @@ const Picker = "true"
 
 // LaunchOptions say what session to start.
 type LaunchOptions struct {
-	Persona
+	peer.Persona
 	// Resume is the id of a session to resume, or Picker; empty for none.
 	Resume string
 	// Continue goes on with the latest session of the working directory.
@@ -55,43 +54,10 @@ type LaunchOptions struct {
 // NewSessionID returns an id for a new session of the host.
 func NewSessionID() string { return newUUID() }
 
-// A Persona is what others see of a session. It is remembered for when the
-// session is resumed.
-type Persona struct {
-	MeshID string       `json:"meshId,omitempty"` // of the joined mesh that it is in
-	Name   string       `json:"name,omitempty"`
-	Role   string       `json:"role,omitempty"`
-	Groups []wire.Group `json:"groups,omitempty"`
-	Mode   string       `json:"messageMode,omitempty"` // push, inbox or off; empty leaves it to the mesh
-}
-
-// Or fills in what p leaves open.
-func (p Persona) Or(old Persona) Persona {
-	p.MeshID, p.Name = cmp.Or(p.MeshID, old.MeshID), cmp.Or(p.Name, old.Name)
-	if p.Role == "" {
-		p.Role = old.Role
-	}
-	if p.Groups == nil {
-		p.Groups = old.Groups
-	}
-	if p.Mode == "" {
-		p.Mode = old.Mode
-	}
-	return p
-}
-
 // Remembered returns the persona that a session was launched with, zero if it
 // was not.
-func (h *Host) Remembered(sessionID string) Persona {
-	var p Persona
-	if !validSession(sessionID) {
-		return p
-	}
-	data, _, err := readSettings(filepath.Join(h.sessionDir(sessionID), personaName))
-	if err != nil || json.Unmarshal(data, &p) != nil {
-		return Persona{}
-	}
-	return p
+func (h *Host) Remembered(sessionID string) peer.Persona {
+	return peer.Remembered(h.ConfigDir, sessionID)
 }
 
 // Launch starts the host program as a peer of the mesh. On unix this process
@@ -116,7 +82,7 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	if err != nil {
 		return err
 	}
-	id, known := o.Resume, validSession(o.Resume)
+	id, known := o.Resume, peer.ValidHostSession(o.Resume)
 	if known {
 		o.Persona = o.Persona.Or(h.Remembered(id))
 		if _, err := h.StopWaking(ctx, id); err != nil {
@@ -196,7 +162,7 @@ func withoutOurs(args []string) (rest []string) {
 }
 
 // environ is the environment of the host.
-func (h *Host) environ(dir, id string, named bool, p Persona) []string {
+func (h *Host) environ(dir, id string, named bool, p peer.Persona) []string {
 	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role}
 	if named {
 		set["CLAUDEMESH_SESSION_ID"] = id
@@ -256,15 +222,6 @@ func newUUID() string {
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// ValidSession reports whether id is one of a session, as --resume takes it.
-func ValidSession(id string) bool { return validSession(id) }
-
-// validSession reports whether id has the form that the host gives its
-// sessions: 36 hex digits and hyphens. It then names a file, too.
-func validSession(id string) bool {
-	return len(id) == 36 && strings.Trim(strings.ToLower(id), "0123456789abcdef-") == ""
 }
 
 // Ended says that the host program has ended, with that exit code.

@@ -35,13 +35,13 @@ func TestSessionIDsAreUUIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		id := newUUID()
-		if !validSession(id) || seen[id] || id[14] != '4' || !strings.Contains("89ab", id[19:20]) {
+		if !peer.ValidHostSession(id) || seen[id] || id[14] != '4' || !strings.Contains("89ab", id[19:20]) {
 			t.Fatalf("%s is no new random UUID", id)
 		}
 		seen[id] = true
 	}
 	for _, bad := range []string{"", "true", "../../../../../../etc/passwd/aaaaaaaa", strings.Repeat("/", 36)} {
-		if validSession(bad) {
+		if peer.ValidHostSession(bad) {
 			t.Errorf("%q is taken for an id", bad)
 		}
 	}
@@ -56,7 +56,7 @@ func TestTidyTakesTheKeysOfEndedSessionsOnly(t *testing.T) {
 	mesh := &peer.Mesh{MeshID: "m", Slug: "home", SecretKey: "s3cret"}
 	running, ended, old := newUUID(), newUUID(), newUUID()
 	for _, id := range []string{running, ended, old} {
-		if err := writeSession(t.Context(), h.sessionDir(id), c, mesh, Persona{Name: "alice"}); err != nil {
+		if err := writeSession(t.Context(), h.sessionDir(id), c, mesh, peer.Persona{Name: "alice"}); err != nil {
 			t.Fatal(err)
 		}
 		if id != running {
@@ -64,7 +64,7 @@ func TestTidyTakesTheKeysOfEndedSessionsOnly(t *testing.T) {
 		}
 	}
 	long := time.Now().Add(-keptSession - time.Hour)
-	if err := os.Chtimes(filepath.Join(h.sessionDir(old), personaName), long, long); err != nil {
+	if err := os.Chtimes(filepath.Join(h.sessionDir(old), peer.PersonaName), long, long); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Tidy(); err != nil {
@@ -73,7 +73,7 @@ func TestTidyTakesTheKeysOfEndedSessionsOnly(t *testing.T) {
 	if text := read(t, filepath.Join(h.sessionDir(running), "config.json")); !strings.Contains(text, "s3cret") {
 		t.Errorf("the running session has %s", text)
 	}
-	if left := names(t, h.sessionDir(ended)); left != personaName {
+	if left := names(t, h.sessionDir(ended)); left != peer.PersonaName {
 		t.Errorf("the ended session has %s", left)
 	}
 	if got := h.Remembered(ended); got.Name != "alice" {

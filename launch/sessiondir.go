@@ -14,14 +14,13 @@ import (
 )
 
 const (
-	personaName = "persona.json"
-	pidName     = "pid.json"
+	pidName = "pid.json"
 	// keptSession is how long the persona of a session that has ended is kept.
 	keptSession = 30 * 24 * time.Hour
 )
 
 // sessionDir is the configuration directory that Launch makes for a session.
-func (h *Host) sessionDir(id string) string { return filepath.Join(h.ConfigDir, "launched", id) }
+func (h *Host) sessionDir(id string) string { return peer.LaunchedDir(h.ConfigDir, id) }
 
 // pidFile names the process that uses a session's directory.
 type pidFile struct {
@@ -34,11 +33,11 @@ func (p pidFile) runs() bool { return p.Start != "" && processStart(p.PID) == p.
 
 // writeSession makes the directory of a session: its configuration, what it is
 // remembered by, and whose it is.
-func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Mesh, p Persona) error {
+func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Mesh, p peer.Persona) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for name, v := range map[string]any{pidName: pidFile{os.Getpid(), processStart(os.Getpid())}, personaName: p} {
+	for name, v := range map[string]any{pidName: pidFile{os.Getpid(), processStart(os.Getpid())}, peer.PersonaName: p} {
 		data, err := json.Marshal(v)
 		if err != nil {
 			return err
@@ -69,7 +68,7 @@ func (h *Host) Tidy() error {
 	var faults []error
 	for _, e := range entries {
 		dir := filepath.Join(h.ConfigDir, "launched", e.Name())
-		if !validSession(e.Name()) || inUse(dir) {
+		if !peer.ValidHostSession(e.Name()) || inUse(dir) {
 			continue
 		}
 		faults = append(faults, tidyDir(dir))
@@ -91,7 +90,7 @@ func inUseBy(path string) bool {
 }
 
 func tidyDir(dir string) error {
-	info, err := os.Stat(filepath.Join(dir, personaName))
+	info, err := os.Stat(filepath.Join(dir, peer.PersonaName))
 	if err != nil || time.Since(info.ModTime()) > keptSession {
 		return os.RemoveAll(dir)
 	}
@@ -101,7 +100,7 @@ func tidyDir(dir string) error {
 	}
 	for _, e := range entries {
 		// Whoever waits for the lock must find that very file.
-		if slices.Contains([]string{personaName, keeperLog, keeperLock}, e.Name()) {
+		if slices.Contains([]string{peer.PersonaName, keeperLog, keeperLock}, e.Name()) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {

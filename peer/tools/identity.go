@@ -51,7 +51,20 @@ func identify(getenv func(string) string, c *peer.Config) identity {
 	if who.session == "" || len(who.session) > wire.MaxSessionID {
 		who.session = rand.Text()
 	}
+	who.remember(c.Remembered(who.session))
 	return who
+}
+
+// remember fills in what a session was launched with that was resumed by other
+// means than its id, or without launch.
+func (who *identity) remember(old peer.Persona) {
+	who.name, who.role = cmp.Or(who.name, old.Name), cmp.Or(who.role, old.Role)
+	if who.groups == nil {
+		who.groups = old.Groups
+	}
+	if who.modeOpen && validMode(old.Mode) {
+		who.mode, who.modeOpen = old.Mode, false
+	}
 }
 
 var notPlain = regexp.MustCompile(`[^A-Za-z0-9]`)
