@@ -145,6 +145,42 @@ func TestADrainingCommandTakesWhatWaits(t *testing.T) {
 	})
 }
 
+func TestWhoIsAloneGetsWhatALostProcessHad(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		a, bob, key := b.join("alice").modern("a"), b.join("bob"), must(seal.Generate())
+		server := b.connect(bob.keyed(bob.hello("b"), key))
+		a.send(key.Public().String(), "0")
+		server.acked("delivered", server.mail())
+		asks := func(alone bool) *testPeer {
+			h := bob.keyed(bob.hello("cmd"), key)
+			h.Transient, h.Drain, h.Alone = true, true, alone
+			return b.connect(h)
+		}
+		gets := func(when string, p *testPeer, want float64) {
+			t.Helper()
+			if d := p.expect("drained"); d["pushed"] != want {
+				t.Errorf("%s: %v", when, d)
+			}
+			p.leave()
+			pass(time.Second)
+		}
+		gets("while the process is connected", asks(true), 0)
+		server.drop()
+		pass(time.Second)
+		gets("from one that does not say so", asks(false), 0)
+		hook := asks(true)
+		m := hook.mail()
+		hook.acked("delivered", m)
+		gets("when the process is gone", hook, 1)
+		back := b.connect(bob.keyed(bob.hello("b"), key))
+		back.acked("seen", back.mail())
+		back.leave()
+		pass(time.Second)
+		gets("after it was seen", asks(true), 0)
+	})
+}
+
 func TestADrainingCommandOfAMemberTakesItsMailOnly(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {

@@ -81,8 +81,7 @@ func (s *StandIn) open(ctx context.Context, c *peer.Config, entry peer.Mesh) (*m
 	if err != nil {
 		return nil, err
 	}
-	// Nothing is delivered here that is not shown.
-	opts.Transient, opts.Drain, opts.Alone, opts.AutoAck, opts.ShareFrom = true, true, true, peer.AckOnSeen, ""
+	opts.Transient, opts.Drain, opts.Alone, opts.ShareFrom = true, true, true, ""
 	client, err := peer.Open(ctx, opts)
 	if err != nil {
 		return nil, err
