@@ -25,7 +25,7 @@ const (
 	updateTaskOpen       = `UPDATE task SET ` + unclaimed + ` WHERE id = ? AND status = 'claimed'`
 	selectClaimsOf       = `SELECT id FROM task WHERE claimer = ? AND status = 'claimed'`
 	selectClaimsOfMember = `SELECT id FROM task WHERE claimer_member = ? AND status = 'claimed'`
-	selectLapsedClaims   = `SELECT id FROM task WHERE status = 'claimed' AND lapses <= ?`
+	selectLapsedClaims   = `SELECT id FROM task WHERE lapses IS NOT NULL AND lapses <= ?`
 )
 
 // TaskStatus is where a task is in its life.

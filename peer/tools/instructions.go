@@ -52,7 +52,7 @@ A group is a label that routes messages, with a role for each who is in it. A le
 
 ## Working together
 - At the start call list_peers, and set_summary with one line on your task; renew it when the task changes.
-- Before you change what another may be changing, ask or say so. Ask the one who knows before you search for long.
+- Before you work on a task of the board, claim_task; before you change files that another may be changing, reserve them, and release_paths once they are committed. Ask the one who knows before you search for long.
 - Questions to a team go to its group, questions to one go to that one.
 - [local] peers share this machine: give them paths, read theirs by their paths. [remote] peers do not have your files: put what they need into the message, or use share_file. What a [remote] peer shares, list_peer_files shows and read_peer_file reads (up to 1 MiB).
 - Say what you need, by when, and what you know already. State results, not progress.
@@ -62,5 +62,6 @@ A group is a label that routes messages, with a role for each who is in it. A le
 send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
 share_file, get_file, list_files, file_status, delete_file, grant_file_access.
 set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
+create_task, list_tasks, claim_task, complete_task, release_task; reserve, release_paths, reservations.
 When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

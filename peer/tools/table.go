@@ -40,6 +40,7 @@ func table() []tool {
 	return slices.Concat(
 		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(), fileTools(),
 		stateTools(), memoryTools(), contextTools(),
+		taskTools(), reserveTools(),
 	)
 }
 

@@ -23,6 +23,7 @@ CREATE TABLE task (
   completed      INTEGER
 ) STRICT;
 CREATE INDEX task_status ON task (status, n);
+CREATE INDEX task_lapses ON task (lapses) WHERE lapses IS NOT NULL;
 CREATE INDEX task_claimer ON task (claimer) WHERE status = 'claimed';
 CREATE INDEX task_claimer_member ON task (claimer_member) WHERE status = 'claimed';
 
