@@ -55,6 +55,7 @@ func TestSessionsReadEachOthersFiles(t *testing.T) {
 		{"read_peer_file", args{"peer": "bob", "path": "a.txt", "save_to": "in/a.txt"}, []string{"is there already"}, true},
 		{"read_peer_file", args{"peer": "bob", "path": "src/logo.png", "save_to": "in"}, []string{filepath.Join("in", "logo.png")}, false},
 		{"read_peer_file", args{"peer": "bob", "path": "a.txt", "save_to": "../a.txt"}, []string{"below the working directory"}, true},
+		{"read_peer_file", args{"peer": "bob", "path": "a.txt", "save_to": ".claude/settings.json"}, []string{"begins with a dot"}, true},
 		{"read_peer_file", args{"peer": "bob", "path": "a.txt", "save_to": shared + "/b.txt"}, []string{"below the working directory"}, true},
 		{"read_peer_file", args{"peer": "*", "path": "a.txt"}, []string{"not one peer"}, true},
 		{"read_peer_file", args{"peer": "nobody", "path": "a.txt"}, []string{"nobody called"}, true},

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"claudemesh/peer"
+	"claudemesh/peer/share"
 	"claudemesh/wire"
 )
 
@@ -66,7 +68,7 @@ func readPeerFile(ctx context.Context, h *hub, in readPeerArgs) (reply, error) {
 	}
 	switch {
 	case in.SaveTo != "":
-		if out.SavedTo, err = saveNew(h.who.cwd, in.SaveTo, path.Base(in.Path), content); err != nil {
+		if out.SavedTo, err = h.saveNew(in.SaveTo, path.Base(in.Path), content); err != nil {
 			return reply{}, err
 		}
 		text += "Saved to " + out.SavedTo + ".\n"
@@ -166,40 +168,26 @@ func (m *mesh) filesFault(ctx context.Context, err error, to peer.Resolved) erro
 	return err
 }
 
-// saveNew writes data to a new file below dir, under name if to is a directory,
-// and returns its path. What a peer says must not choose what is overwritten.
-func saveNew(dir, to, name string, data []byte) (string, error) {
-	if filepath.IsAbs(to) {
-		rel, err := filepath.Rel(dir, to)
-		if err != nil {
-			rel = ".."
-		}
-		to = rel
-	}
-	if !filepath.IsLocal(to) {
-		return "", fmt.Errorf("save_to must be below the working directory %s", dir)
-	}
-	root, err := os.OpenRoot(dir)
+// saveNew writes data to a new file, called name if to is a directory, where
+// tools may write, and returns its path.
+func (h *hub) saveNew(to, name string, data []byte) (string, error) {
+	dir, as, err := h.openTarget(to)
 	if err != nil {
 		return "", err
 	}
-	defer root.Close()
-	if info, err := root.Stat(to); err == nil && info.IsDir() {
-		if !filepath.IsLocal(name) || name == "." {
-			return "", errors.New("save_to is a directory: name the file")
-		}
-		to = filepath.Join(to, name)
+	defer dir.Close()
+	as = cmp.Or(as, name)
+	if !filepath.IsLocal(as) || as == "." || share.Hidden(as) {
+		return "", errors.New("save_to is a directory: name the file")
 	}
-	if err := root.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return "", err
-	}
-	f, err := root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	path := filepath.Join(dir.Name(), as)
+	f, err := dir.OpenFile(as, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s is there already: choose another name", to)
+		return "", fmt.Errorf("%s is there already: give another save_to", path)
 	}
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(data)
-	return filepath.Join(dir, to), errors.Join(err, f.Close())
+	return path, errors.Join(err, f.Close())
 }
