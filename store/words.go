@@ -11,14 +11,15 @@ const stopWords = ` i me my myself we our ours ourselves you your yours yourself
 
 func isStopWord(w string) bool { return strings.Contains(stopWords, " "+w+" ") }
 
-// wordsOf splits text where FTS5's tokenizer does, in lower case, each word
-// once.
+// separates reports whether r stands between words, as FTS5's tokenizer
+// unicode61 sees it.
+func separates(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.Mn, unicode.Co) }
+
+// wordsOf are the words of text in lower case, each once.
 func wordsOf(text string) []string {
 	var words []string
 	seen := make(map[string]bool)
-	for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
-		return !unicode.In(r, unicode.L, unicode.N, unicode.Mn, unicode.Co)
-	}) {
+	for w := range strings.FieldsFuncSeq(strings.ToLower(text), separates) {
 		if !seen[w] {
 			seen[w] = true
 			words = append(words, w)
@@ -43,9 +44,7 @@ func allOf(words []string) string {
 // phrase is the FTS5 expression for the words of text in their order, in one
 // column; empty if there are none.
 func phrase(column, text string) string {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !unicode.In(r, unicode.L, unicode.N, unicode.Mn, unicode.Co)
-	})
+	words := strings.FieldsFunc(strings.ToLower(text), separates)
 	if len(words) == 0 {
 		return ""
 	}
