@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"claudemesh/wire"
@@ -41,5 +43,29 @@ func TestContextsAsOlderClientsKnowThem(t *testing.T) {
 	list := bob.ask("context_list", with("list_contexts"))["contexts"].([]any)
 	if len(list) != 2 || list[0].(map[string]any)["peerName"] != "bob" || len(list[1].(map[string]any)) != 4 {
 		t.Errorf("list %v", list)
+	}
+}
+
+// Sessions of a member that share for the first time at once make one context.
+func TestAMemberHasOneContextHoweverManyShareAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	alice := b.join("alice")
+	const sessions = 8
+	ids := make(chan any, sessions)
+	var wg sync.WaitGroup
+	for i := range sessions {
+		p := alice.modern(fmt.Sprint(i))
+		wg.Go(func() { ids <- p.askAny(with("share_context", "summary", fmt.Sprint("of session ", i)))["id"] })
+	}
+	wg.Wait()
+	first := <-ids
+	for range sessions - 1 {
+		if id := <-ids; id != first || id == nil {
+			t.Errorf("a second context: %v and %v", first, id)
+		}
+	}
+	if all := alice.modern("last").ask("context_list", with("list_contexts"))["contexts"].([]any); len(all) != 1 {
+		t.Errorf("%d contexts", len(all))
 	}
 }
