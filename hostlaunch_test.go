@@ -43,6 +43,7 @@ func (m *hostMesh) sessionIn(name string, groups ...wire.Group) (found wire.Peer
 func TestLaunchedSessionIsAPeer(t *testing.T) {
 	m := newHostMesh(t)
 	u := m.user("bob")
+	u.env = append(u.env, "CLAUDEMESH_CHANNEL=off") // which takes mail for 20 s where hooks are slow to ask
 	s := u.start(module, "launch", "--quiet", "--name", "builder", "--groups", "backend:lead")
 	backend := wire.Group{Name: "backend", Role: "lead"}
 	p := m.sessionIn("builder", backend)

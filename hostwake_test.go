@@ -30,6 +30,7 @@ func (u *hostUser) visit() *seat {
 // a turn, which makes it one that can be resumed, and closes it.
 func (m *hostMesh) launchWaking(u *hostUser, flags ...string) wire.Peer {
 	m.t.Helper()
+	u.env = append(u.env, "CLAUDEMESH_CHANNEL=off") // which takes mail for 20 s where hooks are slow to ask
 	s := u.start(module, append([]string{"launch", "--name", "builder", "--wake-when-closed"}, flags...)...)
 	p := m.sessionOf("builder")
 	m.t.Cleanup(func() { u.output(module, "launch", "--stop-waking", p.SessionID) })
