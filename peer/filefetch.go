@@ -161,8 +161,9 @@ func writeWhole(dir *os.Root, name string, overwrite, private bool, write func(i
 		return 0, err
 	}
 	defer dir.Remove(temp) // is gone if all went well
-	n, err = write(f)
-	if err == nil {
+	w := &syncing{file: f}
+	n, err = write(w)
+	if err = errors.Join(err, w.settle()); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -180,6 +181,43 @@ func writeWhole(dir *os.Root, name string, overwrite, private bool, write func(i
 		return n, err
 	}
 	return n, syncRoot(dir)
+}
+
+// syncEvery is how many bytes are written between two syncs.
+const syncEvery = 32 << 20
+
+// A syncing writer brings a file to disk while it is written, so that little is
+// left to wait for at the end.
+type syncing struct {
+	file   *os.File
+	dirty  int64
+	synced chan error // holds the result of a sync under way; nil if there is none
+}
+
+// Write implements io.Writer.
+func (s *syncing) Write(p []byte) (int, error) {
+	n, err := s.file.Write(p)
+	if s.dirty += int64(n); err != nil || s.dirty < syncEvery {
+		return n, err
+	}
+	if err := s.settle(); err != nil {
+		return n, err
+	}
+	s.dirty = 0
+	synced := make(chan error, 1)
+	s.synced = synced
+	go func() { synced <- s.file.Sync() }() // settle waits for it
+	return n, nil
+}
+
+// settle waits for a sync under way.
+func (s *syncing) settle() error {
+	if s.synced == nil {
+		return nil
+	}
+	err := <-s.synced
+	s.synced = nil
+	return err
 }
 
 // placeNew gives a file its name unless there is one of it. A link fails then

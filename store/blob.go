@@ -41,12 +41,13 @@ func (b *Blobs) Dir() string { return b.dir }
 
 // A Blob is one that is being written. It ends with Keep or Discard.
 type Blob struct {
-	id    string
-	dir   string
-	file  *os.File
-	sum   hash.Hash
-	size  int64
-	dirty int64 // bytes since the last sync
+	id     string
+	dir    string
+	file   *os.File
+	sum    hash.Hash
+	size   int64
+	dirty  int64      // bytes since the last sync began
+	synced chan error // holds the result of a sync that runs beside the writing; nil if none does
 }
 
 // Create begins the blob with that id. An error wraps ErrUnavailable where the
@@ -73,9 +74,30 @@ func (w *Blob) Write(p []byte) (int, error) {
 	w.dirty += int64(n)
 	if err == nil && w.dirty >= blobSyncAt {
 		w.dirty = 0
-		err = w.file.Sync()
+		err = w.syncBehind()
 	}
 	return n, unavailable("write a file", err)
+}
+
+// syncBehind begins to sync what was written, when the sync before has ended.
+func (w *Blob) syncBehind() error {
+	if err := w.settle(); err != nil {
+		return err
+	}
+	synced := make(chan error, 1)
+	w.synced = synced
+	go func() { synced <- w.file.Sync() }() // settle waits for it
+	return nil
+}
+
+// settle waits for a sync under way.
+func (w *Blob) settle() error {
+	if w.synced == nil {
+		return nil
+	}
+	err := <-w.synced
+	w.synced = nil
+	return err
 }
 
 // Size returns how many bytes were written.
@@ -86,7 +108,7 @@ func (w *Blob) Sum() (sum [32]byte) { return [32]byte(w.sum.Sum(sum[:0])) }
 
 // Keep makes the blob durable under its id. After an error it is discarded.
 func (w *Blob) Keep() error {
-	err := w.file.Sync()
+	err := errors.Join(w.settle(), w.file.Sync())
 	if err = errors.Join(err, w.file.Close()); err == nil {
 		err = os.Rename(w.file.Name(), filepath.Join(w.dir, w.id))
 	}
@@ -102,7 +124,8 @@ func (w *Blob) Keep() error {
 
 // Discard removes what was written.
 func (w *Blob) Discard() error {
-	w.file.Close() // whatever it says, the bytes are not wanted
+	w.settle() // whatever it and the next say, the bytes are not wanted
+	w.file.Close()
 	return os.Remove(w.file.Name())
 }
 
