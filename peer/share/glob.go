@@ -13,8 +13,14 @@ func newGlob(pattern string) glob { return glob(fold(pattern)) }
 
 // fits reports whether the whole of a folded name is what g says.
 func (g glob) fits(name []rune) bool {
+	if n := len(g); n > 0 && len(name) > 0 && (!g.may(g[0], name[0]) || !g.may(g[n-1], name[len(name)-1])) {
+		return false // the ends tell most names apart
+	}
 	return matches(g, name, func(r rune) bool { return r == '*' }, func(p, r rune) bool { return p == '?' || p == r })
 }
+
+// may reports whether a character may stand where the pattern has p.
+func (glob) may(p, r rune) bool { return p == '*' || p == '?' || p == r }
 
 // A pathGlob is a pattern for paths.
 type pathGlob struct {
