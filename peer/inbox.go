@@ -24,7 +24,7 @@ type inbox struct {
 	mu      sync.Mutex
 	records []*item // oldest first
 	known   *recent[wire.DeliveryState]
-	nonces  *recent[string] // of opened messages, with their message id
+	nonces  *recent[string] // of opened messages, with what envelopeOf says
 	mine    *recent[bool]   // nonces of messages this client sealed
 	acks    ackQueue
 	refused int // pushes that were not taken for want of room
@@ -116,18 +116,18 @@ func (b *inbox) sealed(nonce string) {
 }
 
 // twice says what is wrong with a nonce that was used before, by this client or
-// by another message, and remembers it otherwise. A nonce is random, so only
+// in another envelope, and remembers it otherwise. A nonce is random, so only
 // somebody who copied the message can use it again.
-func (b *inbox) twice(nonce, messageID string) string {
+func (b *inbox) twice(nonce, envelope string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.mine.get(nonce); ok {
 		return "it is a copy of a message that this session sent itself"
 	}
-	if id, ok := b.nonces.get(nonce); ok && id != messageID {
+	if id, ok := b.nonces.get(nonce); ok && id != envelope {
 		return "it is a copy of the message " + id
 	}
-	b.nonces.put(nonce, messageID)
+	b.nonces.put(nonce, envelope)
 	return ""
 }
 

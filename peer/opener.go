@@ -19,6 +19,7 @@ func (c *Client) open(p *wire.Push) Record {
 		CreatedAt: p.CreatedAt, ReceivedAt: wire.Time(time.Now()), Kind: Broadcast,
 		Subtype: p.Subtype, Event: p.Event, EventData: p.EventData,
 		TargetSpec: p.TargetSpec, ReplyTo: p.ReplyTo, Seq: p.Seq,
+		ScheduleID: p.ScheduleID, ScheduledFor: p.ScheduledFor,
 	}
 	if p.Subtype == wire.SubtypeWebhook && p.Ciphertext == "" {
 		return r
@@ -29,6 +30,7 @@ func (c *Client) open(p *wire.Push) Record {
 		return r
 	}
 	r.Plaintext, r.Kind, r.Authenticated = &o.text, o.kind, o.authenticated
+	r.Own = o.authenticated && p.SenderPubkey == c.opts.Mesh.Pubkey
 	return r
 }
 
@@ -74,10 +76,19 @@ func (c *Client) openMulticast(p *wire.Push) (opened, error) {
 	case sender.String() != p.SenderPubkey:
 		return opened{}, errors.New("its signature is not that of the sender it shows")
 	}
-	if copied := c.inbox.twice(p.Nonce, p.MessageID); copied != "" {
+	if copied := c.inbox.twice(p.Nonce, envelopeOf(p)); copied != "" {
 		return opened{}, errors.New(copied)
 	}
 	return opened{text, Broadcast, true}, nil
+}
+
+// envelopeOf names what an envelope came with: its message, or the schedule that
+// sends one envelope over and over.
+func envelopeOf(p *wire.Push) string {
+	if p.ScheduleID != "" {
+		return "of schedule " + p.ScheduleID
+	}
+	return p.MessageID
 }
 
 // openBox tries the keys that a message to target may be sealed to: the one
@@ -96,7 +107,7 @@ func (c *Client) openBox(p *wire.Push, target string) (opened, error) {
 		if !utf8.Valid(text) {
 			return opened{}, errors.New("it is not UTF-8 text")
 		}
-		if copied := c.inbox.twice(p.Nonce, p.MessageID); copied != "" {
+		if copied := c.inbox.twice(p.Nonce, envelopeOf(p)); copied != "" {
 			return opened{}, errors.New(copied)
 		}
 		return opened{string(text), Direct, true}, nil

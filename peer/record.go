@@ -36,10 +36,14 @@ type Record struct {
 	TargetSpec   string          `json:"targetSpec,omitempty"`
 	ReplyTo      string          `json:"replyTo,omitempty"`
 	Seq          int64           `json:"seq,omitempty"`
+	ScheduleID   string          `json:"scheduleId,omitempty"`   // of the entry that sent it, if it was scheduled
+	ScheduledFor *wire.Time      `json:"scheduledFor,omitempty"` // when that was due
 	// Plaintext is the text, nil if there is none to show: see Failure.
 	Plaintext *string `json:"plaintext"`
 	// Authenticated is true only if the holder of SenderPubkey wrote the text.
 	Authenticated bool `json:"authenticated"`
+	// Own is true if the member itself wrote it, as a reminder for instance.
+	Own bool `json:"own,omitempty"`
 	// Failure says why the message cannot be read. Nonce and Ciphertext are
 	// kept only then.
 	Failure    string `json:"failure,omitempty"`

@@ -44,8 +44,8 @@ type GetClock struct{}
 // ClockStatus is what the simulation clock shows. Without one it is paused at
 // speed 0, and both times are now.
 type ClockStatus struct {
-	Speed     Speed `json:"speed"`
-	Paused    bool  `json:"paused"`
+	Speed     Speed `json:"speed"`     // simulated minutes a minute
+	Paused    bool  `json:"paused"`    // it stands still
 	Tick      int64 `json:"tick"`      // simulated minutes that passed since the clock was made
 	SimTime   Time  `json:"simTime"`   // began as the time at which the clock was made
 	StartedAt Time  `json:"startedAt"` // when the clock was made

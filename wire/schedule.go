@@ -53,9 +53,9 @@ const (
 
 // ScheduledAck answers Schedule.
 type ScheduledAck struct {
-	ScheduledID string `json:"scheduledId"`
-	DeliverAt   Millis `json:"deliverAt"` // when it is first due
-	Cron        string `json:"cron,omitempty"`
+	ScheduledID string `json:"scheduledId"`    // id of the entry, a UUID
+	DeliverAt   Millis `json:"deliverAt"`      // when it is first due
+	Cron        string `json:"cron,omitempty"` // as it was given
 	// Unknown is set where the mesh has never seen the key it is for.
 	Unknown bool `json:"unknown,omitempty"`
 }
@@ -71,16 +71,16 @@ type ScheduledList struct {
 // Scheduled is a scheduled message.
 type Scheduled struct {
 	ID         string    `json:"id"`
-	To         string    `json:"to"`
+	To         string    `json:"to"` // a key, @group or *
 	Message    string    `json:"message"`
 	DeliverAt  Millis    `json:"deliverAt"` // when it is next due
 	CreatedAt  Millis    `json:"createdAt"`
-	Cron       string    `json:"cron,omitempty"`
+	Cron       string    `json:"cron,omitempty"`       // of recurring entries
 	FiredCount *int      `json:"firedCount,omitempty"` // of recurring entries
-	TZ         string    `json:"tz,omitempty"`
-	Missed     Missed    `json:"missed,omitempty"`
-	Clock      ClockName `json:"clock,omitempty"`
-	Subtype    string    `json:"subtype,omitempty"`
+	TZ         string    `json:"tz,omitempty"`         // time zone of cron; UTC if left out
+	Missed     Missed    `json:"missed,omitempty"`     // what comes of times at which the broker was not running
+	Clock      ClockName `json:"clock,omitempty"`      // the clock that it goes by
+	Subtype    string    `json:"subtype,omitempty"`    // reminder, or none
 	Nonce      string    `json:"nonce,omitempty"`
 	Ciphertext string    `json:"ciphertext,omitempty"`
 	// Cut says that the message is left out, because the list is long.

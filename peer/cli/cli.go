@@ -67,6 +67,9 @@ func commands() []Command {
 		reservationsCommand(),
 		guardCommand(),
 
+		remindCommand(),
+		clockCommand(),
+
 		versionCommand(),
 		completionCommand(),
 		completeCommand(),

@@ -90,6 +90,9 @@ func standing(r *peer.Record) string {
 	if r.Subtype != "" {
 		words += ", " + r.Subtype
 	}
+	if r.ScheduleID != "" {
+		words += ", scheduled"
+	}
 	if r.Priority != wire.Next {
 		words += ", " + string(r.Priority)
 	}

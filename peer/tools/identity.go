@@ -24,6 +24,7 @@ type identity struct {
 	model    string
 	channel  string // kind of client
 	mode     string // push, inbox or off
+	zone     string // IANA name of the machine's time zone; empty if it is not known
 	// transcripts is where the host keeps those of this directory; empty for a
 	// host of which that is not known.
 	transcripts string
@@ -35,6 +36,7 @@ func identify(getenv func(string) string, c *peer.Config) identity {
 	who := identity{
 		session: peer.HostSessionID(getenv), name: peer.DisplayName(getenv, c), role: cmp.Or(getenv("CLAUDEMESH_ROLE"), c.Role),
 		groups: c.Groups, model: getenv("CLAUDE_MODEL"), channel: "mcp", mode: "push", modeOpen: !validMode(c.MessageMode),
+		zone: peer.LocalZone(getenv),
 	}
 	if !who.modeOpen {
 		who.mode = c.MessageMode

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"claudemesh/peer"
+	"claudemesh/wire"
 )
 
 const (
@@ -41,13 +42,33 @@ func heading(mesh string, r *peer.Record, again bool) string {
 	if r.ReplyTo != "" {
 		fmt.Fprintf(&b, ", in reply to %s", neutralLine(r.ReplyTo, 128))
 	}
-	if r.Subtype == "reminder" {
-		b.WriteString(", a reminder")
-	}
+	b.WriteString(scheduledNote(r))
 	if again {
 		b.WriteString(" (you may have been shown this before)")
 	}
 	return b.String()
+}
+
+// scheduledNote says of a scheduled message that its sender wrote it before, and
+// of a reminder whether it is the session's own: anyone can send one.
+func scheduledNote(r *peer.Record) string {
+	note := ""
+	switch {
+	case r.ScheduleID != "":
+		note = ", scheduled earlier"
+		if r.ScheduledFor != nil {
+			note += " for " + r.ScheduledFor.Std().UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+	case r.Subtype == wire.SubtypeReminder:
+		note = ", scheduled earlier"
+	}
+	switch {
+	case r.Subtype == wire.SubtypeReminder && r.Own:
+		note += ", a reminder from yourself"
+	case r.Subtype == wire.SubtypeReminder:
+		note += ", a reminder"
+	}
+	return note
 }
 
 // body returns a message's text, harmless, or why there is none.

@@ -41,6 +41,7 @@ func table() []tool {
 		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(), fileTools(),
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
+		scheduleTools(), clockTools(),
 	)
 }
 
@@ -157,6 +158,8 @@ func typeSchema(t reflect.Type, enum string) string {
 		return fmt.Sprintf(`"type":"array","items":{%s}`, typeSchema(t.Elem(), enum))
 	case t.Kind() == reflect.Bool:
 		return `"type":"boolean"`
+	case t.Kind() == reflect.Float64:
+		return `"type":"number"`
 	case t.Kind() == reflect.Int:
 		return `"type":"integer"`
 	case enum != "":
