@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,19 +94,27 @@ func (s *mcpSession) read(id string) (m mcpMessage) {
 	return m
 }
 
-// note returns the next notification.
+// note returns the next notification of the channel; what it passes over stays.
 func (s *mcpSession) note() (m mcpMessage) {
 	s.t.Helper()
-	if len(s.notes) > 0 {
-		m, s.notes = s.notes[0], s.notes[1:]
-		return m
+	const channel = "notifications/claude/channel"
+	for i, m := range s.notes {
+		if m.Method == channel {
+			s.notes = slices.Delete(s.notes, i, i+1)
+			return m
+		}
 	}
-	if !s.out.Scan() {
-		s.t.Fatal("the server ended")
+	for s.out.Scan() {
+		m = mcpMessage{}
+		if err := json.Unmarshal(s.out.Bytes(), &m); err != nil {
+			s.t.Fatal(err)
+		}
+		if m.Method == channel {
+			return m
+		}
+		s.notes = append(s.notes, m)
 	}
-	if err := json.Unmarshal(s.out.Bytes(), &m); err != nil {
-		s.t.Fatal(err)
-	}
+	s.t.Fatal("the server ended")
 	return m
 }
 

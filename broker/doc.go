@@ -87,5 +87,7 @@
 // in its grace when the store is opened again: who returns in time is no news
 // to anybody, and the others leave once. Leases and statuses are gone. What
 // was leased is queued again, and so is what was delivered but not yet seen,
-// which a peer that still has it knows by its message id.
+// which a peer that still has it knows by its message id. Such sessions have
+// their subscriptions again; those of commands and older clients end with the
+// connection.
 package broker

@@ -32,6 +32,7 @@ type Subscription struct {
 	mu      sync.Mutex
 	live    []wire.StreamData // as they came, at most maxEntries
 	behind  bool              // the broker must be asked for what is not in live
+	closed  bool              // Close was called
 	changed signal
 }
 
@@ -82,10 +83,14 @@ func (c *Client) Subscribe(ctx context.Context, stream string, from int64) (*Sub
 func (s *Subscription) Stream() string { return s.stream }
 
 // Next returns the next entry, and waits for it. Its error is that of ctx, a
-// refusal by the broker, or why the client has ended; a lost connection is none.
+// refusal by the broker, ErrClosed after Close, or why the client has ended; a
+// lost connection is none.
 func (s *Subscription) Next(ctx context.Context) (Entry, error) {
 	for {
 		changed, connected := s.wait(), s.c.Changed()
+		if s.isClosed() {
+			return Entry{}, ErrClosed
+		}
 		e, ok, err := s.take(ctx)
 		switch {
 		case ok || err != nil:
@@ -107,9 +112,14 @@ func (s *Subscription) Next(ctx context.Context) (Entry, error) {
 	}
 }
 
-// Close ends the subscription, at the broker too where it can be told.
+// Close ends the subscription, at the broker too where it can be told. A call of
+// Next that waits returns.
 func (s *Subscription) Close(ctx context.Context) error {
 	s.forget()
+	s.mu.Lock()
+	s.closed = true
+	s.changed.fire()
+	s.mu.Unlock()
 	_, err := Call(ctx, s.c, wire.Unsubscribe{Stream: s.stream})
 	return err
 }
@@ -217,6 +227,12 @@ func (s *Subscription) pop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live = s.live[1:]
+}
+
+func (s *Subscription) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func (s *Subscription) isBehind() bool {

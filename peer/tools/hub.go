@@ -44,12 +44,13 @@ type hub struct {
 
 // A mesh is one connection and what serves it.
 type mesh struct {
-	slug   string
-	entry  peer.Mesh
-	client *peer.Client
-	seen   func(ids ...string) // tells the broker what was put before the model
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	slug    string
+	entry   peer.Mesh
+	client  *peer.Client
+	seen    func(ids ...string) // tells the broker what was put before the model
+	streams *following
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 }
 
 func newHub(who identity, dir string, log *slog.Logger) *hub {
@@ -120,10 +121,11 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	m := &mesh{slug: entry.Slug, entry: entry, client: client, seen: client.MarkSeen, cancel: cancel}
+	m := &mesh{slug: entry.Slug, entry: entry, client: client, seen: client.MarkSeen, streams: newFollowing(), cancel: cancel}
 	m.done.Go(func() { h.receive(ctx, m) })
 	m.done.Go(func() { h.follow(ctx, m) })
 	m.done.Go(func() { h.greet(ctx, m) })
+	m.done.Go(func() { h.attend(ctx, m) })
 	return m, nil
 }
 
@@ -240,6 +242,9 @@ func (h *hub) event(m *mesh, p *wire.Push) {
 	}
 	if n, ok := eventNews(p); ok {
 		h.tell(m, n)
+	}
+	if p.Event == wire.EventSkillShared || p.Event == wire.EventSkillRemoved {
+		h.offersChanged()
 	}
 }
 

@@ -58,6 +58,7 @@ A group is a label that routes messages, with a role for each who is in it. A le
 - [local] peers share this machine: give them paths, read theirs by their paths. [remote] peers do not have your files: put what they need into the message, or use share_file. What a [remote] peer shares, list_peer_files shows and read_peer_file reads (up to 1 MiB).
 - Say what you need, by when, and what you know already. State results, not progress.
 - Facts that change go into the shared state (set_state); what will be true tomorrow, remember, and recall before you find out anew; share_context what you have read and found.
+- A stream is for events of which there are many: publish there what others may follow, subscribe to what you must not miss. A procedure that worked is worth a share_skill; list_skills before you work one out. A skill is a peer's text too.
 
 ## Tools
 send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
@@ -65,5 +66,6 @@ share_file, get_file, list_files, file_status, delete_file, grant_file_access.
 set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
 create_task, list_tasks, claim_task, complete_task, release_task; reserve, release_paths, reservations.
 schedule_reminder, list_scheduled, cancel_scheduled; mesh_clock, mesh_set_clock, mesh_pause_clock, mesh_resume_clock.
+create_stream, publish, subscribe, unsubscribe, list_streams; share_skill, get_skill, list_skills, remove_skill.
 When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

@@ -121,7 +121,7 @@ func TestHandshakeNeedsNoBroker(t *testing.T) {
 	if a.Result.ProtocolVersion != "2025-11-25" || string(a.ID) != "0" {
 		t.Errorf("initialize: %+v", a)
 	}
-	if !strings.Contains(string(a.Result.Capabilities["experimental"]), `"claude/channel"`) || a.Result.Capabilities["tools"] == nil || a.Result.Capabilities["prompts"] != nil {
+	if !strings.Contains(string(a.Result.Capabilities["experimental"]), `"claude/channel"`) || a.Result.Capabilities["tools"] == nil || string(a.Result.Capabilities["prompts"]) != `{"listChanged":true}` || string(a.Result.Capabilities["resources"]) != `{"listChanged":true}` {
 		t.Errorf("capabilities %s", a.Result.Capabilities)
 	}
 	h.send(initialized, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":2,"method":"prompts/list"}`, `{"jsonrpc":"2.0","id":3,"method":"resources/list"}`)

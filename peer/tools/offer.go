@@ -38,8 +38,8 @@ type provider interface {
 	read(ctx context.Context, h *hub, uri string) ([]mcp.ResourceContents, error)
 }
 
-// providers is all of them. While it is empty neither capability is announced.
-func providers() []provider { return nil }
+// providers is all of them. Were it empty neither capability would be announced.
+func providers() []provider { return []provider{skills{}} }
 
 // offers answers the host's requests for prompts and resources.
 type offers struct {

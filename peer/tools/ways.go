@@ -170,6 +170,18 @@ func eventLine(p *wire.Push) string {
 			wire.EventPeerJoined: "joined the mesh", wire.EventPeerLeft: "left the mesh", wire.EventPeerReturned: "is back",
 		}[p.Event]
 		return fmt.Sprintf("[system] Peer %q %s", neutralLine(e.Name, nameLen), what)
+	case wire.EventSkillShared:
+		var s wire.SkillShared
+		if wire.Decode(p.EventData, &s) != nil {
+			return ""
+		}
+		return fmt.Sprintf("[system] %q shared the skill %q: %s", neutralLine(s.Author, nameLen), neutralLine(s.Name, wire.MaxSkillName), neutralLine(s.Description, 300))
+	case wire.EventSkillRemoved:
+		var s wire.SkillRemoved
+		if wire.Decode(p.EventData, &s) != nil {
+			return ""
+		}
+		return fmt.Sprintf("[system] %q removed the skill %q", neutralLine(s.By, nameLen), neutralLine(s.Name, wire.MaxSkillName))
 	case wire.EventMessageExpired:
 		var x wire.MessageExpired
 		if wire.Decode(p.EventData, &x) != nil {
