@@ -33,7 +33,7 @@ const (
 		SELECT m.num AS num, bm25(memory_text, 1.0, 0.4, 0.0) AS weight
 		FROM memory_text JOIN memory m ON m.num = memory_text.rowid
 		WHERE memory_text MATCH ?1 AND memory_text.rowid BETWEEN ?2 AND ?3 AND ` + memoryFilter + `
-		ORDER BY memory_text.rowid DESC LIMIT 1000) ORDER BY weight, num DESC LIMIT ?6`
+		ORDER BY memory_text.rowid DESC LIMIT 500) ORDER BY weight, num DESC LIMIT ?6`
 	selectMemoryFound = `SELECT m.num FROM memory_text JOIN memory m ON m.num = memory_text.rowid
 		WHERE memory_text MATCH ?1 AND memory_text.rowid BETWEEN ?2 AND ?3 AND ` + memoryFilter + `
 		ORDER BY memory_text.rowid DESC LIMIT ?6`
@@ -122,7 +122,7 @@ func (tx *Tx) ForgetMemory(prefix string) (id string, err error) {
 }
 
 // Recall returns the memories that q asks for: with words the best first, of
-// the newest 1000 that match; else the newest first.
+// the newest 500 that match; else the newest first.
 func (rx *Rx) Recall(q MemoryQuery) ([]*Memory, error) {
 	words := searchWords(q.Words)
 	if len(words) == 0 && (strings.TrimSpace(q.Words) != "" || q.Tag == "" && q.Author == "" && q.After.IsZero() && q.Before.IsZero()) {

@@ -33,7 +33,7 @@ var mayScan = map[string]string{
 	"selectStateEntries": "lists the whole state, which is bounded in bytes",
 	"selectStateKeys":    "the same",
 	"selectMemoryLast":   "one step, from the newest",
-	"selectMemoryBest":   "sorts at most 1000 weights",
+	"selectMemoryBest":   "sorts at most 500 weights",
 	"selectMemoryNewest": "for a tag or name without letters and digits, which the full text cannot find",
 	"selectContexts":     "one of each member",
 	"selectContextFound": "one of each member",

@@ -32,7 +32,7 @@ type Recall struct {
 }
 
 // MemoryResults answers Recall, the best first. Of those that match, the
-// newest 1000 are compared. A query that has nothing but stop words finds
+// newest 500 are compared. A query that has nothing but stop words finds
 // nothing.
 type MemoryResults struct {
 	Memories []Memory `json:"memories"`
