@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"claudemesh/seal"
@@ -172,14 +171,21 @@ func TestUploadsThatCannotBeTaken(t *testing.T) {
 	if status, res := chunked.try(); status != 413 {
 		t.Errorf("too large, without saying so: %d %v", status, res)
 	}
+	m := b.srv.meshByID(b.mesh)
 	broken := a.upload("x", "")
-	broken.body = io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("the cable is out")))
-	req := must(http.NewRequestWithContext(t.Context(), "POST", b.base+"/upload", broken.body))
+	r, w := io.Pipe()
+	go func() {
+		w.Write([]byte("half"))
+		for m.moving() == 0 {
+			runtime.Gosched()
+		}
+		w.CloseWithError(errors.New("the cable is out"))
+	}()
+	req := must(http.NewRequestWithContext(t.Context(), "POST", b.base+"/upload", r))
 	req.Header = broken.header
 	if _, err := http.DefaultClient.Do(req); err == nil {
 		t.Error("a body that broke off was taken")
 	}
-	m := b.srv.meshByID(b.mesh)
 	for m.moving() > 0 {
 		runtime.Gosched()
 	}
