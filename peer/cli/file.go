@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
@@ -145,22 +146,30 @@ func fileHint(err error) error {
 	return err
 }
 
+// fileIDLen is how many letters and digits the id of a file has.
+const fileIDLen = 32
+
 // fileID returns the id of the file that a text means.
 func fileID(ctx context.Context, c *peer.Client, text string) (string, error) {
-	if len(text) >= 20 && !strings.ContainsAny(text, ". /") {
+	if len(text) == fileIDLen && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		return text, nil
 	}
-	list, err := peer.Call(ctx, c, wire.ListFiles{})
-	if err != nil {
-		return "", err
-	}
 	var all []nameable
-	for _, f := range list.Files {
-		all = append(all, nameable{f.Name, []string{f.ID}})
+	// Only the newest are listed: by its name an older one is found too.
+	for _, query := range []string{text, ""} {
+		list, err := peer.Call(ctx, c, wire.ListFiles{Query: query})
+		if err != nil {
+			return "", err
+		}
+		for _, f := range list.Files {
+			if !slices.ContainsFunc(all, func(n nameable) bool { return n.ids[0] == f.ID }) {
+				all = append(all, nameable{f.Name, []string{f.ID}})
+			}
+		}
 	}
 	i, err := find(all, text, "file")
 	if err != nil {
 		return "", WithHint(err, "`claudemesh file list` shows what there is for you")
 	}
-	return list.Files[i].ID, nil
+	return all[i].ids[0], nil
 }
