@@ -84,7 +84,7 @@ func streamPublishCommand() Command {
 		Name: "publish", Args: "<stream> <data>", Short: "Publish an entry",
 		Long: `What is JSON is published as what it is, anything else as a text; --text says that
 it is a text whatever it looks like. With - it is read from standard input.`,
-		Examples: []string{`claudemesh stream publish builds '{"branch":"main","ok":true}'`, `claudemesh stream publish log "tests are green"`, "git log -1 | claudemesh stream publish commits - --text"},
+		Examples: []string{`claudemesh stream publish builds '{"branch":"main","ok":true}'`, `claudemesh stream publish log "tests are green"`, "claudemesh stream publish commits - --text < commit.txt"},
 		Mesh:     true, JSON: true, Output: publishedJSON{},
 		Flags: func(fs *flag.FlagSet) {
 			fs.BoolVar(&text, "text", false, "publish a text, though it looks like a number or other JSON")
