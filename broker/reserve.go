@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,12 +64,16 @@ func (m *mesh) checkReserve(c *call, req *wire.Reserve) (*reserveCheck, error) {
 	return k, err
 }
 
+// parsePatterns reads patterns, each once.
 func parsePatterns(texts []string) ([]wire.Pattern, error) {
-	patterns := make([]wire.Pattern, len(texts))
-	for i, text := range texts {
-		var err error
-		if patterns[i], err = wire.ParsePattern(text); err != nil {
+	var patterns []wire.Pattern
+	for _, text := range texts {
+		p, err := wire.ParsePattern(text)
+		if err != nil {
 			return nil, err
+		}
+		if !slices.ContainsFunc(patterns, func(q wire.Pattern) bool { return q.String() == p.String() }) {
+			patterns = append(patterns, p)
 		}
 	}
 	return patterns, nil

@@ -140,6 +140,10 @@ func TestAClaimAndItsReservationsAreOne(t *testing.T) {
 	if got := p.reserved("r"); got != "src" {
 		t.Errorf("a reservation without its claim: %q", got)
 	}
+	// What is asked twice is reserved once, and what is renewed ends with its claim all the same.
+	if got := a.ask("reservation_list", reserveFields("src src/")); len(got["reservations"].([]any)) != 1 || got["reservations"].([]any)[0].(map[string]any)["taskId"] != first {
+		t.Errorf("renewed: %v", got)
+	}
 	a.ask("task_list", map[string]any{"type": "complete_task", "taskId": first})
 	p.ask("task_list", claim(second, "src/x"))
 	p.ask("task_list", map[string]any{"type": "release_task", "taskId": second})

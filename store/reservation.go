@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -44,9 +45,16 @@ func (v *Reservation) columns() []any {
 }
 
 // AddReservation adds a reservation, in the place of the one that its holder
-// has of the same pattern, and sets its N. ErrLimit says that there are keep
-// others. Whether it conflicts is for the caller to know.
+// has of the same pattern, and sets its N. One that was made with a claim goes
+// on to end with it. ErrLimit says that there are keep others. Whether it
+// conflicts is for the caller to know.
 func (tx *Tx) AddReservation(v *Reservation, keep int) error {
+	if v.TaskID == "" {
+		err := tx.one(selectSameReservation, []any{v.Repo, v.Pattern, v.Holder}, &v.TaskID)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
 	if _, err := tx.exec(deleteSameReservation, v.Repo, v.Pattern, v.Holder); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func TestReservation(t *testing.T) {
 	other := v
 	other.ID, other.Repo = "r2", "other"
 	renewed := v
-	renewed.ID, renewed.Shared, renewed.Expires = "r3", false, epoch.Add(time.Hour)
+	renewed.ID, renewed.Shared, renewed.Expires, renewed.TaskID = "r3", false, epoch.Add(time.Hour), "" // its claim is kept
 	mustWrite(t, db, func(tx *Tx) error {
 		if err := errors.Join(tx.AddReservation(&v, 2), tx.AddReservation(&other, 2)); err != nil {
 			return err
@@ -184,6 +184,7 @@ func TestReservation(t *testing.T) {
 		wants(t, "a third", tx.AddReservation(&third, 2), ErrLimit)
 		return errors.Join(err, tx.AddReservation(&renewed, 2))
 	})
+	equal(t, renewed.TaskID, "t")
 	mustRead(t, db, func(rx *Rx) error {
 		_, err := rx.Reservation("r1", epoch)
 		wants(t, "renewed", err, ErrNotFound)
