@@ -13,6 +13,7 @@ const (
 	selectReservation         = `SELECT ` + reservationColumns + ` FROM reservation WHERE id = ? AND expires > ?`
 	selectReservations        = `SELECT ` + reservationColumns + ` FROM reservation WHERE n > ? AND expires > ? ORDER BY n LIMIT ?`
 	selectReservationsIn      = `SELECT ` + reservationColumns + ` FROM reservation WHERE repo = ? AND n > ? AND expires > ? ORDER BY n LIMIT ?`
+	selectSameReservation     = `SELECT task_id FROM reservation WHERE repo = ? AND pattern = ? AND holder = ?`
 	countReservations         = `SELECT count(*) FROM reservation`
 	deleteReservation         = `DELETE FROM reservation WHERE id = ?`
 	deleteSameReservation     = `DELETE FROM reservation WHERE repo = ? AND pattern = ? AND holder = ?`
