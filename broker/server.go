@@ -159,7 +159,7 @@ func (srv *Server) SocketURL() string {
 func (srv *Server) Serve(ctx context.Context, ln net.Listener) error {
 	hs := &http.Server{
 		Handler: srv.handler(), ReadHeaderTimeout: wire.HelloDeadline, ReadTimeout: time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
+		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
 	}
 	clock := make(chan struct{})
 	clockCtx, stopClock := context.WithCancel(context.WithoutCancel(ctx))

@@ -331,3 +331,54 @@ func TestBytesOfFilesAreTheOwnersAlone(t *testing.T) {
 		}
 	}
 }
+
+// The largest head that an upload may have fits what the server reads of one.
+func TestTheLargestHeadOfAnUploadFits(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	ann := b.join("ann")
+	a := ann.modern("a")
+	keys := []string{ann.pub()}
+	for len(keys) < wire.MaxFileKeys {
+		keys = append(keys, must(seal.Generate()).Public().String())
+	}
+	tag := `"` + strings.Repeat(`\u00fc`, wire.MaxFileTag) + `"`
+	tags := "[" + strings.Repeat(tag+",", wire.MaxFileTags-1) + tag + "]"
+	name := strings.Repeat("%C3%BC", 127)
+	id := a.upload(name, "x", sealedFor(keys...), map[string]string{wire.HeaderTags: tags}).id()
+	if f := a.files()[id]; len(f["tags"].([]any)) != wire.MaxFileTags || len(f["name"].(string)) != 254 {
+		t.Errorf("%v", f)
+	}
+	status, res := a.upload("x", "x", sealedFor(append(keys, ann.pub())...)).try()
+	if status != 400 || !strings.Contains(res["message"].(string), "grant") {
+		t.Errorf("a key too many: %d %v", status, res)
+	}
+}
+
+func FuzzUploadHead(f *testing.F) {
+	f.Add("[]", `[{"peerPubkey":"","sealedKey":""}]`, "@a/b", "text/plain")
+	f.Add(`["a",1]`, "null", "*", ";;")
+	f.Add("{}", "[", "#", "\x00")
+	f.Fuzz(func(t *testing.T, tags, keys, target, kind string) {
+		got, err := fileTags(tags)
+		if err == nil && (got == nil || len(got) > wire.MaxFileTags) {
+			t.Errorf("tags %q became %q", tags, got)
+		}
+		for _, tag := range got {
+			if tag == "" || wire.HasControl(tag) || len([]rune(tag)) > wire.MaxFileTag {
+				t.Errorf("tags %q hold %q", tags, tag)
+			}
+		}
+		if all, err := fileKeys(keys); err == nil && (len(all) == 0 || len(all) > wire.MaxFileKeys) {
+			t.Errorf("%d keys of %q", len(all), keys)
+		}
+		if to, err := fileTarget(target); err == nil && to != "" {
+			if again, err := fileTarget(to); err != nil || again != to {
+				t.Errorf("the target %q became %q, and that %q, %v", target, to, again, err)
+			}
+		}
+		if m := mimeType(kind); len(m) > maxMIME || wire.HasControl(m) {
+			t.Errorf("the type %q became %q", kind, m)
+		}
+	})
+}
