@@ -2,6 +2,7 @@ package peer
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -144,6 +145,25 @@ func TestCopiesOfAMessageAreNotTakenForAnother(t *testing.T) {
 	back := wire.Push{MessageID: "3", MeshID: testMesh, SenderPubkey: bob.Public().String(), TargetSpec: c.Address(), Nonce: nonce, Ciphertext: ciphertext}
 	if r := c.open(&back); r.Plaintext != nil || r.Failure == "" {
 		t.Errorf("what was sent came back as %+v", r)
+	}
+
+	// A schedule sends one envelope over and over, which nobody else may.
+	often := wire.Push{MessageID: "5", MeshID: testMesh, SenderPubkey: bob.Public().String(), TargetSpec: c.Address(), ScheduleID: "daily"}
+	often.Nonce, often.Ciphertext = box(t, bob, c.Address(), "stand-up")
+	for i := range 3 {
+		often.MessageID = fmt.Sprint("daily", i)
+		if r := c.open(&often); r.Text() != "stand-up" || !r.Authenticated || r.Own || r.ScheduleID != "daily" {
+			t.Errorf("time %d of a schedule reads %+v", i, r)
+		}
+	}
+	for _, id := range []string{"", "another"} {
+		if often.ScheduleID = id; c.open(&often).Failure == "" {
+			t.Errorf("what a schedule sent is taken as that of schedule %q", id)
+		}
+	}
+	p.MessageID, p.ScheduleID = "6", "forged"
+	if r := c.open(&p); r.Failure == "" {
+		t.Errorf("a copy is taken as that of a schedule: %+v", r)
 	}
 
 	// A message to oneself is no copy.

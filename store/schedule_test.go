@@ -23,7 +23,7 @@ func TestSchedules(t *testing.T) {
 		return errors.Join(err, tx.AddSchedule(first), tx.AddSchedule(second), tx.AddSchedule(sim))
 	})
 	mustRead(t, db, func(rx *Rx) error {
-		due, err := rx.DueSchedules(ClockReal, epoch.Add(time.Hour), 10)
+		due, err1 := rx.DueSchedules(ClockReal, epoch.Add(time.Hour), 10)
 		equal(t, due, []*Schedule{second})
 		all, err2 := rx.Schedules("m")
 		equal(t, all, []*Schedule{second, first})
@@ -33,11 +33,11 @@ func TestSchedules(t *testing.T) {
 		equal(t, at, epoch)
 		id, err5 := rx.ScheduleID("m", "aaaaaaaa-1")
 		equal(t, id, "aaaaaaaa-1")
-		_, err = rx.ScheduleID("m", "aaaaaaaa")
+		_, err := rx.ScheduleID("m", "aaaaaaaa")
 		wants(t, "two begin so", err, ErrConflict)
 		_, err = rx.ScheduleID("m", "cccccccc")
 		wants(t, "another member's", err, ErrNotFound)
-		return errors.Join(err2, err3, err4, err5)
+		return errors.Join(err1, err2, err3, err4, err5)
 	})
 	mustWrite(t, db, func(tx *Tx) error {
 		second.NextFire, second.Fired, second.LastMessage = epoch.Add(3*time.Hour), 1, "id"

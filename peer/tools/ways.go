@@ -126,6 +126,9 @@ func attribute(text string) string {
 // eventNews are the news of a system event; ok is false for what needs no
 // telling.
 func eventNews(p *wire.Push) (n news, ok bool) {
+	if p.Event == wire.EventTick {
+		return tickNews(p)
+	}
 	line := eventLine(p)
 	if line == "" {
 		return n, false
@@ -138,6 +141,20 @@ func eventNews(p *wire.Push) (n news, ok bool) {
 	return news{
 		kind: "system", text: line, plural: "events", look: "list_peers", keep: expired, must: expired,
 		meta: map[string]string{"event": attribute(p.Event), "eventData": data},
+	}, true
+}
+
+// tickNews are the news of a simulated minute.
+func tickNews(p *wire.Push) (n news, ok bool) {
+	var t wire.Tick
+	if wire.Decode(p.EventData, &t) != nil {
+		return n, false
+	}
+	at := t.SimTime.Std().Format(time.DateTime)
+	return news{
+		kind: "system", text: fmt.Sprintf("[heartbeat] tick %d | sim time: %s | speed: x%g", t.Tick, at, float64(t.Speed)),
+		plural: "ticks of the simulation clock", look: "mesh_clock", data: true,
+		meta: map[string]string{"event": wire.EventTick},
 	}, true
 }
 
