@@ -13,15 +13,19 @@ import (
 type alarm struct {
 	ring func(now time.Time)
 
-	at    time.Time // guarded by alarms.mu, as index is
-	index int       // in the heap, and one more: 0 is in none
+	at    time.Time   // guarded by alarms.mu, as all below
+	queue *alarmQueue // that it is in, nil for none
+	index int         // there
 }
 
-// alarms are what the clock waits for, the next in front.
+// alarms are what the clock waits for. Those that go by the time that passes
+// cannot be compared with those that go by the calendar once the machine's clock
+// was put right, so each have a queue.
 type alarms struct {
-	mu    sync.Mutex
-	queue alarmQueue
-	moved chan struct{} // tells the clock that another alarm is the next
+	mu       sync.Mutex
+	passing  alarmQueue
+	calendar alarmQueue
+	moved    chan struct{} // tells the clock that another alarm is the next
 }
 
 func newAlarms() *alarms { return &alarms{moved: make(chan struct{}, 1)} }
@@ -33,13 +37,13 @@ func newAlarms() *alarms { return &alarms{moved: make(chan struct{}, 1)} }
 func (a *alarms) set(al *alarm, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	al.at = at
-	if al.index == 0 {
-		heap.Push(&a.queue, al)
-	} else {
-		heap.Fix(&a.queue, al.index-1)
+	al.leave()
+	al.at, al.queue = at, &a.passing
+	if at == at.Round(0) { // has no reading of the clock that time.Now reads
+		al.queue = &a.calendar
 	}
-	if al.index == 1 {
+	heap.Push(al.queue, al)
+	if al.index == 0 {
 		select {
 		case a.moved <- struct{}{}:
 		default:
@@ -60,8 +64,13 @@ func (a *alarms) setOrStop(al *alarm, at time.Time) {
 func (a *alarms) stop(al *alarm) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if al.index > 0 {
-		heap.Remove(&a.queue, al.index-1)
+	al.leave()
+}
+
+// leave takes al out of its queue. It is called with alarms.mu held.
+func (al *alarm) leave() {
+	if al.queue != nil {
+		heap.Remove(al.queue, al.index)
 	}
 }
 
@@ -77,23 +86,30 @@ func (a *alarms) ring(now time.Time) (sleep time.Duration, ok bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.queue) == 0 {
-		return 0, false
+	if len(a.calendar) > 0 {
+		sleep, ok = nap(a.calendar[0].at.Sub(now)), true
 	}
-	return nap(a.queue[0].at.Sub(now)), true
+	if len(a.passing) > 0 {
+		if d := a.passing[0].at.Sub(now); !ok || d < sleep {
+			sleep, ok = d, true
+		}
+	}
+	return sleep, ok
 }
 
-// pop takes the next alarm that is due, nil if none is.
+// pop takes an alarm that is due, nil if none is.
 func (a *alarms) pop(now time.Time) *alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.queue) == 0 || a.queue[0].at.After(now) {
-		return nil
+	for _, q := range []*alarmQueue{&a.passing, &a.calendar} {
+		if len(*q) > 0 && !(*q)[0].at.After(now) {
+			return heap.Pop(q).(*alarm)
+		}
 	}
-	return heap.Pop(&a.queue).(*alarm)
+	return nil
 }
 
-// nap is how long to sleep for what is due after d: not to the end, for timers
+// nap is how long to sleep for what is due by the calendar after d: not to the end, for timers
 // stand still while the machine sleeps and do not see its clock put right. What
 // comes of that is late by a hundredth, or a minute.
 func nap(d time.Duration) time.Duration { return min(d, max(time.Minute, d/100)) }
@@ -106,19 +122,19 @@ func (q alarmQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
 
 func (q alarmQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i+1, j+1
+	q[i].index, q[j].index = i, j
 }
 
 func (q *alarmQueue) Push(x any) {
 	al := x.(*alarm)
-	*q = append(*q, al)
 	al.index = len(*q)
+	*q = append(*q, al)
 }
 
 func (q *alarmQueue) Pop() any {
 	old := *q
 	al := old[len(old)-1]
 	old[len(old)-1] = nil
-	*q, al.index = old[:len(old)-1], 0
+	*q, al.queue = old[:len(old)-1], nil
 	return al
 }

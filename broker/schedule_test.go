@@ -505,7 +505,7 @@ func TestTheClockSleepsUntilSomethingIsDue(t *testing.T) {
 func TestAlarmsRingOnceInTheirOrder(t *testing.T) {
 	t.Parallel()
 	a := newAlarms()
-	now := time.Now()
+	now := time.Now().Round(0)
 	var rung []int
 	all := make([]*alarm, 20)
 	for i := range all {
@@ -524,5 +524,31 @@ func TestAlarmsRingOnceInTheirOrder(t *testing.T) {
 	}
 	if _, ok := a.ring(now.Add(time.Hour)); ok || len(rung) != 18 {
 		t.Errorf("rung %v", rung)
+	}
+}
+
+// What goes by the time that passes and what goes by the calendar never stand
+// in each other's way, whatever is done to the machine's clock.
+func TestAlarmsOfEachKindHaveAQueue(t *testing.T) {
+	t.Parallel()
+	a := newAlarms()
+	now := time.Now()
+	var rung []string
+	alarmOf := func(name string) *alarm { return &alarm{ring: func(time.Time) { rung = append(rung, name) }} }
+	moved := alarmOf("moved")
+	a.set(moved, now.Add(-time.Second).Round(0))
+	a.set(moved, now.Add(time.Second))
+	a.set(alarmOf("calendar"), now.Add(2*time.Hour).Round(0))
+	if len(a.passing) != 1 || len(a.calendar) != 1 {
+		t.Errorf("%d go by the time that passes, %d by the calendar", len(a.passing), len(a.calendar))
+	}
+	for _, c := range []struct {
+		after, sleep time.Duration
+		rung         string
+	}{{0, time.Second, "[]"}, {time.Second, 72 * time.Second, "[moved]"}, {2 * time.Hour, 0, "[moved calendar]"}} {
+		sleep, ok := a.ring(now.Add(c.after))
+		if sleep.Round(time.Second) != c.sleep || ok != (c.sleep > 0) || fmt.Sprint(rung) != c.rung {
+			t.Errorf("after %s it sleeps %s, rang %v", c.after, sleep, rung)
+		}
 	}
 }
