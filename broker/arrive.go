@@ -84,6 +84,7 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	if err != nil {
 		return err
 	}
+	here := saved != nil && saved.Online // and so comes back to its presence
 	if saved == nil {
 		if saved, err = m.lastOf(tx, mb); err != nil {
 			return err
@@ -92,6 +93,12 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	m.greet(a, saved)
 	if err := tx.SaveSession(a.s.row(true)); err != nil {
 		return err
+	}
+	if !here && !a.s.hidden {
+		err := m.audit(tx, a.s.actor(), wire.AuditPeerJoined, audited{"pubkey": mb.key, "groups": groupNames(a.s.groups), "restored": a.ack.Restored})
+		if err != nil {
+			return err
+		}
 	}
 	return tx.SeenMember(mb.id, time.Now())
 }

@@ -131,7 +131,7 @@ func (m *mesh) assign(tx *store.Tx, s *session, t *store.Task, target wire.Targe
 		Sender: s.addr, SenderMember: s.member.id, SenderName: s.name, Target: plan.target, Priority: store.Priority(send.Priority.Rank()),
 		Digest: digestOf(&send), Created: now, Expires: now.Add(m.ttl()), Ciphertext: send.Ciphertext,
 	}
-	if err := tx.AddMessage(msg, plan.addrs); err != nil {
+	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() {

@@ -45,6 +45,7 @@ type Config struct {
 	HookFresh      time.Duration // a lower-ranked status does not replace one younger
 	AdoptAfter     time.Duration // mail of a session gone for this goes to its member
 	Retention      time.Duration // finished messages are kept for message_status
+	AuditKeep      int           // entries of a mesh's audit log; the oldest beyond are pruned
 	ShutdownWithin time.Duration // bound of a graceful shutdown
 
 	Log     *slog.Logger // where the broker logs; never contents or secrets
@@ -59,7 +60,7 @@ func Defaults() Config {
 		Rate: 1000, Burst: 2000, HTTPRate: 600, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
 		MaxFile: 4 << 30, FileQuota: 20 << 30, MinFree: 256 << 20, MaxTransfers: 64,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
-		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, ShutdownWithin: 10 * time.Second,
+		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, AuditKeep: wire.MaxAudit, ShutdownWithin: 10 * time.Second,
 		Log: slog.New(slog.DiscardHandler), Version: "dev", GitSHA: "unknown",
 	}
 }
@@ -92,6 +93,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.HookFresh, "hook-fresh", c.HookFresh, "let a hook's report stand this `long` against an inferred one")
 	fs.DurationVar(&c.AdoptAfter, "adopt-after", c.AdoptAfter, "give a member the mail of a session that is gone this `long`")
 	fs.DurationVar(&c.Retention, "retention", c.Retention, "keep the trail of finished messages this `long`")
+	fs.IntVar(&c.AuditKeep, "audit-keep", c.AuditKeep, "keep the newest `n` entries of the audit log of a mesh")
 }
 
 // Check returns what is wrong with the configuration, naming the flag.
@@ -105,7 +107,7 @@ func (c *Config) Check() error {
 		{"queue-bytes", float64(c.QueueBytes)}, {"queue-frames", float64(c.QueueFrames)}, {"grace", float64(c.Grace)},
 		{"max-file", float64(c.MaxFile)}, {"file-quota", float64(c.FileQuota)}, {"max-transfers", float64(c.MaxTransfers)},
 		{"lease", float64(c.Lease)}, {"status-ttl", float64(c.StatusTTL)}, {"hook-fresh", float64(c.HookFresh)},
-		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)},
+		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)}, {"audit-keep", float64(c.AuditKeep)},
 	} {
 		if !(n.value > 0) {
 			return fmt.Errorf("--%s must be greater than zero", n.flag)

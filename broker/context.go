@@ -25,6 +25,9 @@ func (m *mesh) shareContext(c *call, req wire.ShareContext) (wire.ContextShared,
 		if err := tx.ShareContext(shared); err != nil {
 			return err
 		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditContextShared, nil); err != nil {
+			return err
+		}
 		tx.AfterCommit(func() {
 			m.tellAll(c.session, wire.StateChange{Key: wire.ContextKey + shared.Author, Value: summary,
 				UpdatedBy: shared.Author, UpdatedAt: wire.StampOf(shared.Updated)})

@@ -127,6 +127,11 @@ func (m *mesh) end(s *session) {
 		if err := m.presenceEnded(tx, s); err != nil {
 			return err
 		}
+		if row.Visible {
+			if err := m.audit(tx, s.actor(), wire.AuditPeerLeft, nil); err != nil {
+				return err
+			}
+		}
 		tx.AfterCommit(func() { m.depart(s) })
 		return nil
 	})

@@ -33,6 +33,7 @@ func (m *mesh) features() []feature {
 		{ended: byAddress((*store.Tx).EndSubscriptions), revoked: (*store.Tx).EndMemberSubscriptions},
 		{ended: byAddress((*store.Tx).ReleaseHeld), revoked: (*store.Tx).ReleaseHeldByMember, sweep: m.lapseHeld},
 		{hungUp: m.relays.disconnected},
+		{sweep: m.sweepAudit},
 	}
 }
 

@@ -117,7 +117,7 @@ func (m *mesh) expireFiles(now time.Time) (more bool) {
 		m.logFailed("look for expired files", err)
 		return false
 	}
-	err = m.db.Write(context.Background(), func(tx *store.Tx) error { return m.forgetFiles(tx, over) })
+	err = m.db.Write(context.Background(), func(tx *store.Tx) error { return m.forgetFiles(tx, actor{}, over) })
 	m.logFailed("expire files", err)
 	if err != nil {
 		return false
@@ -126,13 +126,18 @@ func (m *mesh) expireFiles(now time.Time) (more bool) {
 	return len(over) == batch
 }
 
-// forgetFiles deletes the rows of files that are still there.
-func (m *mesh) forgetFiles(tx *store.Tx, files []store.FileSize) error {
+// forgetFiles deletes the rows of files that are still there, for somebody or
+// because their time is over.
+func (m *mesh) forgetFiles(tx *store.Tx, by actor, files []store.FileSize) error {
 	for _, f := range files {
-		if _, err := tx.File(f.ID); err != nil {
+		row, err := tx.File(f.ID)
+		if err != nil {
 			continue // deleted meanwhile
 		}
 		if err := tx.DeleteFile(f.ID); err != nil {
+			return err
+		}
+		if err := m.audit(tx, by, wire.AuditFileDeleted, audited{"fileId": f.ID, "name": row.Name}); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { m.counted(-1, -f.Size) })

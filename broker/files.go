@@ -129,7 +129,7 @@ func (m *mesh) deleteFile(c *call, req wire.DeleteFile) (wire.Ack, error) {
 			return orForbidden(err, "only who shared a file, or an admin, may delete it")
 		}
 		gone = []store.FileSize{{ID: f.ID, Size: f.Size}}
-		return m.forgetFiles(tx, gone)
+		return m.forgetFiles(tx, c.session.actor(), gone)
 	})
 	if err == nil {
 		m.removeBlobs(gone...)
@@ -163,7 +163,10 @@ func (m *mesh) grantFileAccess(c *call, req wire.GrantFileAccess) (wire.FileAcce
 		if n >= wire.MaxFileGrants {
 			return wire.Errorf(wire.Limit, "%d keys have access to %q, the most there may be: share it again", n, f.Name)
 		}
-		return tx.PutFileKey(f.ID, to, req.SealedKey, c.session.member.id, now)
+		if err := tx.PutFileKey(f.ID, to, req.SealedKey, c.session.member.id, now); err != nil {
+			return err
+		}
+		return m.audit(tx, c.session.actor(), wire.AuditFileGranted, audited{"fileId": f.ID, "pubkey": to})
 	})
 	return wire.FileAccessGranted{FileID: req.FileID, PeerPubkey: to}, err
 }

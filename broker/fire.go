@@ -141,7 +141,7 @@ func (m *mesh) sendScheduled(tx *store.Tx, s *store.Schedule, mb *member, due ti
 		Digest:  digestOf(&wire.Send{TargetSpec: plan.target, Priority: wire.Now, Nonce: s.Nonce, Ciphertext: body}),
 		Created: now, Expires: now.Add(m.ttl()), Nonce: s.Nonce, Ciphertext: body, Schedule: s.ID, Due: due,
 	}
-	if err := tx.AddMessage(msg, plan.addrs); err != nil {
+	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err
 	}
 	s.LastMessage = msg.ID

@@ -51,10 +51,10 @@ func (m *mesh) addInvite(c *caller, body []byte) (wire.InviteResult, error) {
 		ID: store.NewID(), TokenHash: store.HashToken(req.Token), Role: inv.Role, MaxUses: req.MaxUses,
 		Expires: time.Unix(inv.ExpiresAt, 0), Preset: preset, Creator: c.key, Created: time.Now(),
 	}
-	return m.storeInvite(row)
+	return m.storeInvite(row, m.actorOf(c))
 }
 
-func (m *mesh) storeInvite(row *store.Invite) (wire.InviteResult, error) {
+func (m *mesh) storeInvite(row *store.Invite, by actor) (wire.InviteResult, error) {
 	err := m.db.Write(context.Background(), func(tx *store.Tx) error {
 		have, err := tx.Invites()
 		if err != nil {
@@ -67,7 +67,12 @@ func (m *mesh) storeInvite(row *store.Invite) (wire.InviteResult, error) {
 		if errors.Is(err, store.ErrConflict) {
 			return wire.Errorf(wire.Conflict, "this token is on record already: sign another expiry")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return m.audit(tx, by, wire.AuditInviteCreated, audited{
+			"inviteId": row.ID, "role": row.Role, "maxUses": row.MaxUses, "expiresAt": wire.Time(row.Expires).String(),
+		})
 	})
 	w := wireInvite(row)
 	return wire.InviteResult{HTTPResult: wire.HTTPResult{OK: err == nil}, Invite: &w}, err
@@ -111,6 +116,9 @@ func (m *mesh) revokeInvite(c *caller, _ []byte) (wire.InviteResult, error) {
 			return wire.Errorf(wire.NotFound, "no invite %q in this mesh", wire.Shorten(id, 40))
 		}
 		if err != nil {
+			return err
+		}
+		if err := m.audit(tx, m.actorOf(c), wire.AuditInviteRevoked, audited{"inviteId": id}); err != nil {
 			return err
 		}
 		rows, err := tx.Invites()

@@ -99,7 +99,12 @@ func (m *mesh) enrollBy(inv *seal.Invite, token, key, name string) (wire.JoinRes
 		}
 		row := newRow(inv, have.Preset, key, name)
 		res = wire.JoinResult{MemberID: row.ID, DisplayName: row.DisplayName}
-		return m.addMember(tx, row)
+		if err := m.addMember(tx, row); err != nil {
+			return err
+		}
+		return m.audit(tx, actor{row.ID, row.DisplayName}, wire.AuditMemberJoined, audited{
+			"memberId": row.ID, "pubkey": row.PubKey, "permission": row.Permission, "inviteId": have.ID,
+		})
 	})
 	res.OK = err == nil
 	return res, err

@@ -57,6 +57,9 @@ func (m *mesh) patchMember(c *caller, body []byte) (wire.MemberPatched, error) {
 		if err := tx.UpdateMember(row); err != nil {
 			return err
 		}
+		if err := m.audit(tx, m.actorOf(c), wire.AuditMemberUpdated, patchedFields(row.ID, &req)); err != nil {
+			return err
+		}
 		tx.AfterCommit(func() { res = m.patched(row, changes) })
 		return nil
 	})
@@ -141,6 +144,27 @@ func applyPatch(row *store.Member, p *wire.MemberPatch) wire.ProfileUpdated {
 	return wire.ProfileUpdated{DisplayName: p.DisplayName, RoleTag: p.RoleTag, Groups: p.Groups, MessageMode: p.MessageMode}
 }
 
+// patchedFields names what a patch changes.
+func patchedFields(id string, p *wire.MemberPatch) audited {
+	fields, payload := []string{}, audited{"memberId": id}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"displayName", p.DisplayName != nil}, {"roleTag", p.RoleTag != nil}, {"groups", p.Groups != nil}, {"messageMode", p.MessageMode != nil},
+		{"permission", p.Permission != nil},
+	} {
+		if f.given {
+			fields = append(fields, f.name)
+		}
+	}
+	if p.Permission != nil {
+		payload["permission"] = string(*p.Permission)
+	}
+	payload["fields"] = fields
+	return payload
+}
+
 // patched takes over a changed member and tells its sessions.
 func (m *mesh) patched(row *store.Member, changes wire.ProfileUpdated) wire.MemberPatched {
 	m.mu.Lock()
@@ -165,19 +189,19 @@ func (m *mesh) revokeMember(c *caller, _ []byte) (wire.HTTPResult, error) {
 			return wire.HTTPResult{}, err
 		}
 	}
-	return wire.HTTPResult{OK: true}, m.revoke(id, func() {})
+	return wire.HTTPResult{OK: true}, m.revoke(id, m.actorOf(c), func() {})
 }
 
 // leaveMesh ends the membership of the one who asks, who is told before its
 // connections are closed.
 func (m *mesh) leaveMesh(c *call, _ wire.LeaveMesh) error {
-	return m.revoke(c.session.member.id, func() { c.acknowledge(&wire.Ack{ID: c.head.ReqID}) })
+	return m.revoke(c.session.member.id, c.session.actor(), func() { c.acknowledge(&wire.Ack{ID: c.head.ReqID}) })
 }
 
 // revoke ends a membership: its key opens nothing any more, and its sessions
 // are closed after what was queued for them has been written. tell is called
 // in between.
-func (m *mesh) revoke(id string, tell func()) error {
+func (m *mesh) revoke(id string, by actor, tell func()) error {
 	var mb *member
 	return m.write(func(tx *store.Tx) error {
 		m.mu.Lock()
@@ -193,6 +217,9 @@ func (m *mesh) revoke(id string, tell func()) error {
 			return err
 		}
 		if err := errors.Join(tx.DeleteSchedules(id), m.arm(tx)); err != nil {
+			return err
+		}
+		if err := m.audit(tx, by, wire.AuditMemberRevoked, audited{"memberId": id, "pubkey": mb.key}); err != nil {
 			return err
 		}
 		mb.leaving = true
@@ -265,6 +292,17 @@ func (m *mesh) patchSettings(c *caller, body []byte) (wire.HTTPResult, error) {
 			if err := tx.SetMessageTTL(info.MessageTTL); err != nil {
 				return err
 			}
+		}
+		payload := audited{}
+		if req.SelfEditable != nil {
+			s := req.SelfEditable
+			payload["selfEditable"] = map[string]any{"displayName": s.DisplayName, "roleTag": s.RoleTag, "groups": s.Groups, "messageMode": s.MessageMode}
+		}
+		if req.MessageTTL != nil {
+			payload["messageTtl"] = int64(*req.MessageTTL)
+		}
+		if err := m.audit(tx, m.actorOf(c), wire.AuditSettingsChanged, payload); err != nil {
+			return err
 		}
 		tx.AfterCommit(func() {
 			m.mu.Lock()

@@ -29,7 +29,11 @@ func (m *mesh) remember(c *call, req wire.Remember) (wire.MemoryStored, error) {
 		if n >= wire.MaxMemories {
 			return wire.Errorf(wire.Limit, "the mesh has %d memories, which are the most: forget some", n)
 		}
-		return tx.AddMemory(&store.Memory{ID: res.ID, Content: req.Content, Tags: req.Tags, Author: c.session.author(), Created: time.Now()})
+		row := &store.Memory{ID: res.ID, Content: req.Content, Tags: req.Tags, Author: c.session.author(), Created: time.Now()}
+		if err := tx.AddMemory(row); err != nil {
+			return err
+		}
+		return m.audit(tx, c.session.actor(), wire.AuditMemoryStored, audited{"memoryId": row.ID})
 	})
 }
 
@@ -65,10 +69,11 @@ func (m *mesh) forget(c *call, req wire.Forget) (wire.Ack, error) {
 	}
 	err := m.contribute(c, func(tx *store.Tx) error {
 		id, err := tx.ForgetMemory(req.MemoryID)
-		if err == nil {
-			ack.ID, ack.MessageID = id, id
+		if err != nil {
+			return err
 		}
-		return err
+		ack.ID, ack.MessageID = id, id
+		return m.audit(tx, c.session.actor(), wire.AuditMemoryForgotten, audited{"memoryId": id})
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"claudemesh/store"
@@ -26,6 +27,8 @@ type mesh struct {
 	wg sync.WaitGroup // pumps and other work for this mesh
 
 	relays relays // requests that wait for other peers
+
+	verifying atomic.Bool // somebody's audit_verify is served
 
 	mu         sync.Mutex // guards all below; never held over a store call
 	info       store.Mesh
@@ -79,6 +82,9 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 // load reads what is kept in memory. It runs before anybody else has the mesh.
 func (m *mesh) load(tx *store.Tx) (err error) {
 	if m.info, err = tx.Mesh(); err != nil {
+		return err
+	}
+	if err := m.beginAudit(tx); err != nil {
 		return err
 	}
 	rows, err := tx.Members()

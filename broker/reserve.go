@@ -141,7 +141,15 @@ func (m *mesh) reserveIn(tx *store.Tx, s *session, k *reserveCheck, taskID strin
 		}
 		made = append(made, v)
 	}
-	return made, nil
+	return made, m.audit(tx, s.actor(), wire.AuditPathsReserved, audited{"repo": k.req.Repo, "patterns": patternsOf(made), "shared": k.req.Shared})
+}
+
+func patternsOf(all []*store.Reservation) []string {
+	var patterns []string
+	for _, v := range all {
+		patterns = append(patterns, v.Pattern)
+	}
+	return patterns
 }
 
 // conflict names who is in the way.
@@ -187,6 +195,9 @@ func (m *mesh) releasePaths(c *call, req wire.Release) (wire.ReservationList, er
 			if err == nil {
 				err = tx.DeleteReservation(v.ID)
 			}
+		}
+		if err == nil && len(ended) > 0 {
+			err = m.audit(tx, c.session.actor(), wire.AuditPathsReleased, audited{"patterns": patternsOf(ended)})
 		}
 		res.Reservations = wireReservations(m, ended)
 		return err

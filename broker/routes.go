@@ -83,6 +83,10 @@ func routes() []route {
 		handle((*mesh).reservePaths),
 		handle((*mesh).releasePaths),
 		handle((*mesh).listReservations),
+
+		// What happened.
+		handle((*mesh).auditQuery),
+		handle((*mesh).auditVerify),
 	}
 }
 

@@ -32,7 +32,11 @@ func (m *mesh) schedule(c *call, req wire.Schedule) (wire.ScheduledAck, error) {
 			return err
 		}
 		ack.ScheduledID, ack.DeliverAt, ack.Cron = s.ID, wire.MillisOf(s.NextFire), s.Cron
-		return m.arm(tx)
+		payload := audited{"scheduledId": s.ID, "targetSpec": s.Target}
+		if s.Cron != "" {
+			payload["cron"] = s.Cron
+		}
+		return errors.Join(m.audit(tx, c.session.actor(), wire.AuditScheduleCreated, payload), m.arm(tx))
 	})
 	return ack, err
 }
@@ -221,7 +225,7 @@ func (m *mesh) cancelScheduled(c *call, req wire.CancelScheduled) (wire.CancelSc
 			return err
 		}
 		res.ScheduledID, res.OK = id, true
-		return errors.Join(tx.DeleteSchedule(id), m.arm(tx))
+		return errors.Join(tx.DeleteSchedule(id), m.audit(tx, c.session.actor(), wire.AuditScheduleCancelled, audited{"scheduledId": id}), m.arm(tx))
 	})
 	return res, err
 }

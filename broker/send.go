@@ -77,7 +77,7 @@ func (m *mesh) accept(tx *store.Tx, c *call, req *wire.Send, target wire.Target)
 		Priority: store.Priority(req.Priority.Rank()), ReplyTo: req.ReplyTo, ClientID: req.ID, Digest: digest,
 		Receipt: receiptLevel(req.Receipt), Created: now, Expires: now.Add(m.ttl()), Nonce: req.Nonce, Ciphertext: req.Ciphertext,
 	}
-	if err := tx.AddMessage(msg, plan.addrs); err != nil {
+	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() { m.deliver(c, msg, plan) })

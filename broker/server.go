@@ -32,7 +32,8 @@ type Server struct {
 	started  time.Time
 	unopened []string // meshes that could not be opened
 	guard    hostGuard
-	tickets  *seal.Tickets // to download files
+	tickets  *seal.Tickets   // to download files
+	key      seal.PrivateKey // vouches for audit logs
 
 	replays  replays
 	limits   rateLimits
@@ -72,6 +73,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if srv.tickets, err = seal.NewTickets(identity.Key); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
+	srv.key = seal.ServerKey(identity.Key)
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate

@@ -36,9 +36,9 @@ func noClock() error {
 	return wire.Errorf(wire.NoClock, "the mesh has no simulation clock: set its speed first")
 }
 
-func (m *mesh) setClock(_ *call, req wire.SetClock) (wire.ClockStatus, error) {
+func (m *mesh) setClock(by *call, req wire.SetClock) (wire.ClockStatus, error) {
 	speed := float64(req.Speed.Clamp())
-	return m.turnClock(func(c *store.SimClock, now time.Time) (*store.SimClock, error) {
+	return m.turnClock(by.session.actor(), func(c *store.SimClock, now time.Time) (*store.SimClock, error) {
 		if c == nil {
 			return &store.SimClock{Speed: speed, Time: now, Started: now}, nil
 		}
@@ -47,14 +47,18 @@ func (m *mesh) setClock(_ *call, req wire.SetClock) (wire.ClockStatus, error) {
 	})
 }
 
-func (m *mesh) pauseClock(*call, wire.PauseClock) (wire.ClockStatus, error) { return m.turn(true) }
+func (m *mesh) pauseClock(by *call, _ wire.PauseClock) (wire.ClockStatus, error) {
+	return m.turn(by.session.actor(), true)
+}
 
-func (m *mesh) resumeClock(*call, wire.ResumeClock) (wire.ClockStatus, error) { return m.turn(false) }
+func (m *mesh) resumeClock(by *call, _ wire.ResumeClock) (wire.ClockStatus, error) {
+	return m.turn(by.session.actor(), false)
+}
 
 // turn pauses or resumes the clock.
-func (m *mesh) turn(paused bool) (wire.ClockStatus, error) {
+func (m *mesh) turn(by actor, paused bool) (wire.ClockStatus, error) {
 	var before *store.SimClock
-	_, err := m.turnClock(func(c *store.SimClock, _ time.Time) (*store.SimClock, error) {
+	_, err := m.turnClock(by, func(c *store.SimClock, _ time.Time) (*store.SimClock, error) {
 		switch before = c; {
 		case c == nil:
 			return nil, noClock()
@@ -86,7 +90,7 @@ func clockStatus(c *store.SimClock, now time.Time) wire.ClockStatus {
 
 // turnClock stores what change makes of the clock, which is nil if there is
 // none, and has it tick accordingly. A change to nil is none.
-func (m *mesh) turnClock(change func(c *store.SimClock, now time.Time) (*store.SimClock, error)) (res wire.ClockStatus, err error) {
+func (m *mesh) turnClock(by actor, change func(c *store.SimClock, now time.Time) (*store.SimClock, error)) (res wire.ClockStatus, err error) {
 	turned := false
 	err = m.write(func(tx *store.Tx) error {
 		now := time.Now()
@@ -99,6 +103,9 @@ func (m *mesh) turnClock(change func(c *store.SimClock, now time.Time) (*store.S
 		}
 		c.Changed = now
 		if err := tx.SaveSimClock(c); err != nil {
+			return err
+		}
+		if err := m.audit(tx, by, wire.AuditClockSet, audited{"speed": c.Speed, "paused": c.Paused}); err != nil {
 			return err
 		}
 		res, turned = clockStatus(c, now), true
@@ -184,7 +191,7 @@ func (m *mesh) pauseIfEmpty() {
 	if !empty() {
 		return
 	}
-	_, err := m.turnClock(func(c *store.SimClock, _ time.Time) (*store.SimClock, error) {
+	_, err := m.turnClock(actor{}, func(c *store.SimClock, _ time.Time) (*store.SimClock, error) {
 		if c == nil || c.Paused || !empty() {
 			return nil, nil
 		}

@@ -45,7 +45,10 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 			defer m.mu.Unlock()
 			m.broadcast(s, wire.EventSkillShared, wire.SkillShared{Name: req.Name, Description: req.Description, Author: s.name})
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return m.audit(tx, s.actor(), wire.AuditSkillShared, audited{"skill": req.Name, "instructionsSha256": sumOf([]byte(req.Instructions))})
 	})
 	return wire.SkillAck{Name: req.Name, Action: wire.SkillWasShared}, err
 }
@@ -179,7 +182,10 @@ func (m *mesh) removeSkill(c *call, req wire.RemoveSkill) (wire.SkillAck, error)
 			defer m.mu.Unlock()
 			m.broadcast(c.session, wire.EventSkillRemoved, wire.SkillRemoved{Name: req.Name, By: c.session.name})
 		})
-		return tx.DeleteSkill(req.Name)
+		if err := tx.DeleteSkill(req.Name); err != nil {
+			return err
+		}
+		return m.audit(tx, c.session.actor(), wire.AuditSkillRemoved, audited{"skill": req.Name})
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		res.Action, err = wire.SkillNotFound, nil

@@ -33,6 +33,9 @@ func (m *mesh) setState(c *call, req wire.SetState) error {
 		if err := tx.SetState(e); err != nil {
 			return err
 		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditStateSet, audited{"key": e.Key, "valueSha256": sumOf(e.Value)}); err != nil {
+			return err
+		}
 		tx.AfterCommit(func() {
 			m.tellAll(c.session, wire.StateChange{Key: e.Key, Value: req.Value, UpdatedBy: e.Author, UpdatedAt: wire.StampOf(e.Updated)})
 		})
@@ -89,6 +92,9 @@ func (m *mesh) deleteState(c *call, req wire.DeleteState) error {
 			return wire.Errorf(wire.NotFound, "%q is not set", wire.Shorten(req.Key, 60))
 		}
 		if err := tx.DeleteState(req.Key); err != nil {
+			return err
+		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditStateDeleted, audited{"key": req.Key}); err != nil {
 			return err
 		}
 		at := wire.StampOf(time.Now()).Std()

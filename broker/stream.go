@@ -46,6 +46,9 @@ func (m *mesh) ensureStream(tx *store.Tx, by *session, name string, keep int) (s
 	if errors.Is(err, store.ErrLimit) {
 		return nil, false, wire.Errorf(wire.Limit, "the mesh has %d streams: delete one that is not needed any more", wire.MaxStreams)
 	}
+	if err == nil {
+		err = m.audit(tx, by.actor(), wire.AuditStreamCreated, audited{"stream": name})
+	}
 	return s, true, err
 }
 
@@ -244,7 +247,10 @@ func (m *mesh) deleteStream(c *call, req wire.DeleteStream) error {
 		if !m.owns(c.session, st.MemberID) {
 			return wire.Errorf(wire.Forbidden, "only %s, who made the stream, and admins may delete it", publisher(st.CreatedBy))
 		}
-		return tx.DeleteStream(req.Name)
+		if err := tx.DeleteStream(req.Name); err != nil {
+			return err
+		}
+		return m.audit(tx, c.session.actor(), wire.AuditStreamDeleted, audited{"stream": req.Name})
 	})
 }
 

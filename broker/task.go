@@ -31,6 +31,9 @@ func (m *mesh) createTask(c *call, req wire.CreateTask) (wire.TaskCreated, error
 		if err != nil {
 			return err
 		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditTaskCreated, audited{"taskId": task.ID}); err != nil {
+			return err
+		}
 		res = wire.TaskCreated{ID: task.ID, Assignee: who.shown}
 		if !who.told {
 			return nil
@@ -101,8 +104,11 @@ func (m *mesh) claim(tx *store.Tx, s *session, id string, now time.Time) error {
 		claim.Lapses = now.Add(wire.ClaimFor)
 	}
 	won, err := tx.ClaimTask(id, claim)
-	if err != nil || won {
+	if err != nil {
 		return err
+	}
+	if won {
+		return m.audit(tx, s.actor(), wire.AuditTaskClaimed, audited{"taskId": id})
 	}
 	t, err := tx.Task(id)
 	switch {
@@ -136,6 +142,9 @@ func (m *mesh) completeTask(c *call, req wire.CompleteTask) (wire.TaskList, erro
 		if err := tx.CompleteTask(req.TaskID, req.Result, c.session.name, time.Now()); err != nil {
 			return err
 		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditTaskCompleted, audited{"taskId": req.TaskID}); err != nil {
+			return err
+		}
 		return tasksAfter(&tx.Rx, req.TaskID, req.Brief, &res)
 	})
 	return res, err
@@ -156,6 +165,9 @@ func (m *mesh) releaseTask(c *call, req wire.ReleaseTask) (wire.TaskList, error)
 			return wire.Errorf(wire.Forbidden, "task %s is claimed by %s: only that member, its creator %s and admins may release it", req.TaskID, t.Claim.Name, cmp.Or(t.Creator, "of old"))
 		}
 		if err := tx.ReleaseTask(req.TaskID); err != nil {
+			return err
+		}
+		if err := m.audit(tx, c.session.actor(), wire.AuditTaskReleased, audited{"taskId": req.TaskID}); err != nil {
 			return err
 		}
 		return tasksAfter(&tx.Rx, req.TaskID, req.Brief, &res)

@@ -267,6 +267,8 @@ func (m *mesh) record(f *store.File, keys []wire.FileKey, grant *uploadGrant) er
 			}
 		}
 		tx.AfterCommit(func() { m.counted(1, f.Size) })
-		return nil
+		return m.audit(tx, actor{f.Uploader, f.UploaderName}, wire.AuditFileShared, audited{
+			"fileId": f.ID, "name": f.Name, "size": f.Size, "sha256": hex.EncodeToString(f.SHA256[:]), "targetSpec": f.Target, "encrypted": f.Encrypted,
+		})
 	})
 }

@@ -32,6 +32,8 @@
 //   - StreamWriter, StreamReader (file bodies of any size): the same, part by part: what has been read is authentic, and all of
 //     it is there once the reader has come to the end. Not given: that a ciphertext opens under one key only.
 //   - SealAnonymous (wrapping those keys): only the recipient can open it. Anyone could have made it.
+//   - AuditLink: that an entry of the audit log, and all before it, are those that were there when its hash was noted. Not
+//     given: that the log is complete at its end, which a checkpoint kept elsewhere shows.
 //   - Invite: the owner key it names signed all its fields. Whether that key owns the mesh, and whether the invite
 //     was revoked or used up, the broker knows. An invite carries the mesh root key and is as secret as it.
 //

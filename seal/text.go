@@ -26,6 +26,7 @@ const (
 	tagJoin      = "join"
 	tagHTTP      = "http"
 	tagMulticast = "multicast"
+	tagAudit     = "audit"
 )
 
 // HelloText is what the member key signs to connect: meshId|memberId|pubkey|timestamp. The timestamp is in
@@ -87,7 +88,7 @@ func join(fields ...field) (string, error) {
 			return "", fmt.Errorf("cannot sign or verify: %s contains '|', which separates the fields of a signed text", f.name)
 		case !utf8.ValidString(f.text):
 			return "", fmt.Errorf("cannot sign or verify: %s is not valid UTF-8", f.name)
-		case f.leads && slices.Contains([]string{tagHook, tagJoin, tagHTTP, tagMulticast}, f.text):
+		case f.leads && slices.Contains([]string{tagHook, tagJoin, tagHTTP, tagMulticast, tagAudit}, f.text):
 			return "", fmt.Errorf("cannot sign or verify: %s is %q, which marks another kind of signed text", f.name, f.text)
 		}
 		texts[i] = f.text

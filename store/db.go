@@ -48,6 +48,7 @@ type DB struct {
 	// Owned by the writer's goroutine once it runs.
 	seq  int64 // the newest given out
 	sent *sentIndex
+	head AuditHead // of the batch under way, if there is one
 }
 
 // Open opens the file at path, makes it if need be, and brings its tables up
@@ -101,6 +102,11 @@ func (db *DB) load(rx *Rx) error {
 		return err
 	}
 	db.depth.Store(depth)
+	head, err := rx.LastAudit()
+	if err != nil {
+		return err
+	}
+	db.head = head
 	return db.sent.load(rx)
 }
 

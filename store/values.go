@@ -102,7 +102,7 @@ func assign(dest any, v driver.Value) bool {
 		return isBlob || isNull
 	case *[32]byte:
 		b, isBlob := v.([]byte)
-		return isBlob && copy(d[:], b) == len(d)
+		return isBlob && len(b) == len(d) && copy(d[:], b) == len(d)
 	case fromJSON:
 		return isNull || isText && json.Unmarshal([]byte(s), d.into) == nil
 	}

@@ -108,7 +108,11 @@ func (db *DB) write(c *conn) {
 		if len(batch) == 0 {
 			break
 		}
+		head := db.head
 		err := db.commit(c, batch)
+		if err != nil {
+			db.head = head
+		}
 		db.failing.Store(err != nil)
 		for _, w := range batch {
 			db.finish(w, err)
@@ -205,11 +209,13 @@ func (db *DB) attempt(c *conn, w *write) error {
 	if _, err := c.exec("SAVEPOINT w"); err != nil {
 		return err
 	}
+	head := db.head
 	w.err = w.run()
 	if c.fatal != nil {
 		return c.fatal
 	}
 	if w.err != nil {
+		db.head = head
 		if _, err := c.exec("ROLLBACK TO w"); err != nil {
 			return err
 		}

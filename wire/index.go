@@ -132,6 +132,11 @@ func Index() []Entry {
 		request(Release{}),
 		request(ListReservations{}),
 		toPeer(ReservationList{}),
+
+		request(AuditQuery{}),
+		toPeer(AuditResult{}),
+		request(AuditVerify{}),
+		toPeer(AuditVerifyResult{}),
 	}
 }
 
