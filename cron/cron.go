@@ -23,7 +23,8 @@
 //
 // # Daylight saving
 //
-// Where a time zone changes its offset, as in ISC cron:
+// Where a time zone changes its offset, much as in ISC cron, but for what it makes
+// of steps in the minute field:
 //
 //   - An expression with every hour in its hour field follows the time that
 //     passes: it is due at every matching minute that there is, in an hour that is

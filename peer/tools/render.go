@@ -105,7 +105,7 @@ func inBrief(mesh string, r *peer.Record, again bool) (line string, whole bool) 
 		proof = ", not authenticated"
 	}
 	whole = !strings.Contains(text, "\n") && !strings.HasSuffix(first, "…") && r.Plaintext != nil
-	return fmt.Sprintf("- id %s from %q in %s (%s%s)%s: | %s\n", neutralLine(r.MessageID, 128), name, mesh, r.Priority, proof, mark, first), whole
+	return fmt.Sprintf("- id %s from %q in %s (%s%s)%s: | %s\n", neutralLine(r.MessageID, 128), name, mesh, r.Priority, proof+scheduledNote(r), mark, first), whole
 }
 
 // A rendering is a text that carries mail.
