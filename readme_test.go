@@ -11,21 +11,30 @@ import (
 	"testing"
 )
 
-// A shellBlock is a block of the README marked sh. A comment before it says
+// A shellBlock is a block of a document marked sh. A comment before it says
 // where its lines are typed:
 //
 //	<!-- terminal: NAME -->                each line must succeed
 //	<!-- terminal: NAME, shows: TEXT -->   and TEXT must be printed
 //	<!-- terminal: NAME, until: TEXT -->   or the last one runs on, once TEXT is printed
+//	<!-- terminal: NAME, id: WORD -->      WORD stands for the id that was printed last
+//	<!-- tested by: FILE -->               they are not typed here, but in that test
 //
-// The one block without a comment is the command that runs all tests.
+// The one block of the README without a comment is the command that runs all
+// tests.
 type shellBlock struct {
-	line     int // of the README
+	file     string
+	line     int // of the file
 	terminal string
 	until    string
 	shows    string
+	id       string
+	testedBy string
 	commands []string
 }
+
+// at says where the i-th command stands.
+func (b *shellBlock) at(i int) string { return fmt.Sprintf("%s:%d", b.file, b.line+i+1) }
 
 const testsCommand = "go test ./..."
 
@@ -40,7 +49,7 @@ func TestREADMEIsTrue(t *testing.T) {
 	env := readmeEnv(t, home)
 	terminals := make(map[string]*terminal)
 	var link string
-	for _, b := range readmeBlocks(t) {
+	for _, b := range shellBlocks(t, "README.md") {
 		if b.terminal == "" {
 			continue
 		}
@@ -49,29 +58,36 @@ func TestREADMEIsTrue(t *testing.T) {
 			term = openTerminal(t, env)
 			terminals[b.terminal] = term
 		}
-		read := term.said.Len()
-		for i, c := range b.commands {
-			c = strings.ReplaceAll(strings.ReplaceAll(c, "go run .", module), "LINK", link)
-			where := fmt.Sprintf("README.md:%d", b.line+i+1)
-			if b.until != "" && i == len(b.commands)-1 {
-				term.runUntil(where, c, b.until)
-			} else {
-				term.run(where, c)
-			}
-		}
-		if said := term.said.String()[read:]; !strings.Contains(said, b.shows) {
-			t.Errorf("README.md:%d: no %q in\n%s", b.line, b.shows, said)
-		}
-		if found := regexp.MustCompile(`ic://join/\S+`).FindString(term.said.String()); found != "" {
+		term.typeBlock(b, strings.NewReplacer("go run .", module, "LINK", link))
+		if found := inviteLink.FindString(term.said.String()); found != "" {
 			link = found
 		}
+	}
+}
+
+var inviteLink = regexp.MustCompile(`ic://join/\S+`)
+
+// typeBlock types the lines of a block, with words replaced.
+func (term *terminal) typeBlock(b shellBlock, words *strings.Replacer) {
+	term.t.Helper()
+	read := term.said.Len()
+	for i, c := range b.commands {
+		c = words.Replace(c)
+		if b.until != "" && i == len(b.commands)-1 {
+			term.runUntil(b.at(i), c, b.until)
+		} else {
+			term.run(b.at(i), c)
+		}
+	}
+	if said := term.said.String()[read:]; !strings.Contains(said, b.shows) {
+		term.t.Errorf("%s: no %q in\n%s", b.at(-1), b.shows, said)
 	}
 }
 
 // TestREADMENamesTheTestCommand holds the command to the form that CI reads
 // and make has.
 func TestREADMENamesTheTestCommand(t *testing.T) {
-	blocks := readmeBlocks(t)
+	blocks := shellBlocks(t, "README.md")
 	unmarked := slices.DeleteFunc(blocks, func(b shellBlock) bool { return b.terminal != "" })
 	if len(unmarked) != 1 || !slices.Equal(unmarked[0].commands, []string{testsCommand}) {
 		t.Errorf("blocks without a comment that says where they are typed: %+v; want one, %q", unmarked, testsCommand)
@@ -108,14 +124,14 @@ func TestREADMELinksLead(t *testing.T) {
 	})
 }
 
-// readmeBlocks reads the blocks marked sh.
-func readmeBlocks(t *testing.T) (blocks []shellBlock) {
+// shellBlocks reads the blocks of a document marked sh.
+func shellBlocks(t *testing.T, file string) (blocks []shellBlock) {
 	t.Helper()
-	data, err := os.ReadFile("README.md")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	comment := regexp.MustCompile(`^<!-- terminal: ([a-z]+)(?:, until: (.*)|, shows: (.*))? -->$`)
+	comment := regexp.MustCompile(`^<!-- (?:terminal: ([a-z]+)(?:, until: (.*)|, shows: (.*)|, id: (.*))?|tested by: (\S+)) -->$`)
 	inside, before := false, ""
 	n := 0
 	for line := range strings.Lines(string(data)) {
@@ -128,9 +144,9 @@ func readmeBlocks(t *testing.T) (blocks []shellBlock) {
 			b := &blocks[len(blocks)-1]
 			b.commands = append(b.commands, line)
 		case line == "```sh":
-			b := shellBlock{line: n}
+			b := shellBlock{file: file, line: n}
 			if m := comment.FindStringSubmatch(before); m != nil {
-				b.terminal, b.until, b.shows = m[1], m[2], m[3]
+				b.terminal, b.until, b.shows, b.id, b.testedBy = m[1], m[2], m[3], m[4], m[5]
 			}
 			blocks, inside = append(blocks, b), true
 		}
