@@ -121,7 +121,7 @@ func called(all []wire.Candidate, right func(string) bool) []wire.Candidate {
 // no key to seal it with, so it travels as older clients send to a group:
 // readable on the way, and shown as unauthenticated.
 func (m *mesh) assign(tx *store.Tx, s *session, t *store.Task, target wire.Target, res *wire.TaskCreated) error {
-	plan, err := m.resolve(tx, origin{s.addr, s.member}, target, nil)
+	plan, err := m.resolve(tx, origin{addr: s.addr, member: s.member}, target, nil)
 	if err != nil {
 		return err
 	}

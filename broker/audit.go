@@ -73,7 +73,14 @@ func (m *mesh) addMessage(tx *store.Tx, msg *store.Message, recipients []int64) 
 	if msg.Schedule != "" {
 		payload["scheduledId"] = msg.Schedule
 	}
-	return m.audit(tx, actor{msg.SenderMember, msg.SenderName}, wire.AuditMessageSent, payload)
+	by := actor{msg.SenderMember, msg.SenderName}
+	switch msg.Subtype {
+	case wire.SubtypeWebhook:
+		by.name = wire.WebhookSender + by.name
+	case wire.SubtypeSystem:
+		by.name = wire.SystemSender
+	}
+	return m.audit(tx, by, wire.AuditMessageSent, payload)
 }
 
 func groupNames(groups []wire.Group) []string {

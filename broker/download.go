@@ -21,11 +21,7 @@ func (m *mesh) downloadURL(c *call, id string, expires time.Time) (string, error
 	if err != nil {
 		return "", err
 	}
-	base := m.srv.cfg.PublicURL
-	if base == "" {
-		base = "http://" + c.host
-	}
-	u, err := url.Parse(base)
+	u, err := url.Parse(m.srv.baseURL(c))
 	if err != nil {
 		return "", err
 	}

@@ -34,6 +34,7 @@ func (m *mesh) features() []feature {
 		{ended: byAddress((*store.Tx).ReleaseHeld), revoked: (*store.Tx).ReleaseHeldByMember, sweep: m.lapseHeld},
 		{hungUp: m.relays.disconnected},
 		{sweep: m.sweepAudit},
+		{revoked: (*store.Tx).DeleteWebhooks},
 	}
 }
 

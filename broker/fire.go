@@ -201,5 +201,5 @@ func (m *mesh) planScheduled(tx *store.Tx, s *store.Schedule, mb *member, creato
 			return p, m.includeOne(tx, p, store.Address{ID: mb.addr, Key: mb.key})
 		}
 	}
-	return m.resolve(tx, origin{s.Creator, mb}, t, nil)
+	return m.resolve(tx, origin{addr: s.Creator, member: mb}, t, nil)
 }

@@ -43,6 +43,8 @@ func (srv *Server) endpoints() []endpoint {
 		{"POST /mesh/{mesh}/invites", true, signed(srv, (*mesh).addInvite)},
 		{"DELETE /mesh/{mesh}/invites/{id}", true, signed(srv, (*mesh).revokeInvite)},
 		{"POST /hook/set-status", true, srv.serveHook},
+		{"POST /hook/{mesh}/{secret}", false, srv.servePost},
+		{"GET /hook/{mesh}/{secret}", false, srv.serveHookGet},
 
 		{"POST /upload", true, srv.serveUpload},
 		{"GET /download/{mesh}/{file}", false, srv.serveDownload},

@@ -26,6 +26,7 @@ type mesh struct {
 
 	wg sync.WaitGroup // pumps and other work for this mesh
 
+	hooks  hookRates
 	relays relays // requests that wait for other peers
 
 	verifying atomic.Bool // somebody's audit_verify is served

@@ -110,7 +110,7 @@ func (m *mesh) pushPage(s *session, page []parcel) error {
 		keys := make(map[int64]string)
 		return rx.MessagesBySeq(seqs, func(msg *store.Message) error {
 			key, ok := keys[msg.Sender]
-			if !ok {
+			if !ok && msg.Sender != 0 {
 				a, err := rx.AddressByID(msg.Sender)
 				if err != nil {
 					return err
@@ -183,6 +183,9 @@ func (m *mesh) encode(msg *store.Message, senderKey string) []byte {
 	}
 	if msg.SenderMember != "" {
 		p.SenderMember = m.memberKey(msg.SenderMember)
+	}
+	if msg.Subtype == wire.SubtypeWebhook || msg.Subtype == wire.SubtypeSystem {
+		m.encodeNotification(&p, msg)
 	}
 	return wire.AppendPush(make([]byte, 0, 512+len(msg.Ciphertext)), &p)
 }

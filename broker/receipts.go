@@ -49,6 +49,9 @@ func (m *mesh) addNotice(tx *store.Tx, msg *store.Message, kind string, body any
 		to = mb.addr
 	}
 	m.mu.Unlock()
+	if to == 0 {
+		return nil // nobody sent it who could be told
+	}
 	n := store.Notice{Recipient: to, Kind: kind, Body: data, Created: time.Now()}
 	dropped, err := tx.AddNotice(&n)
 	if err != nil {

@@ -30,6 +30,7 @@ func (p *plan) recipients() int { return len(p.boxes) + p.full }
 type origin struct {
 	addr   int64 // of the session
 	member *member
+	hidden bool // its multicasts reach who hides too
 }
 
 // resolve turns a target into recipients.
@@ -138,13 +139,13 @@ func (m *mesh) multicast(from origin, t wire.Target, exclude []string) []int64 {
 	defer m.mu.Unlock()
 	var addrs []int64
 	for addr, s := range m.sessions {
-		if addr != from.addr && !s.hidden && match(s.groups) && !excluded[s.key] {
+		if addr != from.addr && (!s.hidden || from.hidden) && match(s.groups) && !excluded[s.key] {
 			addrs = append(addrs, addr)
 		}
 	}
 	now := time.Now()
 	for _, mb := range m.members {
-		if len(mb.live) > 0 || mb == from.member || mb.lastHidden || excluded[mb.key] || now.Sub(mb.lastHere()) > recently {
+		if len(mb.live) > 0 || mb == from.member || mb.lastHidden && !from.hidden || excluded[mb.key] || now.Sub(mb.lastHere()) > recently {
 			continue
 		}
 		if match(mb.groups) || match(mb.lastGroups) {

@@ -20,6 +20,12 @@ func routes() []route {
 		handle((*mesh).resumeClock),
 		handle((*mesh).getClock),
 
+		// What comes from outside.
+		handle((*mesh).createWebhook),
+		handle((*mesh).listWebhooks),
+		handle((*mesh).deleteWebhook),
+		handle((*mesh).rotateWebhook),
+
 		// The session itself.
 		order((*mesh).setStatus),
 		order((*mesh).setSummary),

@@ -67,7 +67,7 @@ func (m *mesh) accept(tx *store.Tx, c *call, req *wire.Send, target wire.Target)
 			return m.repeat(tx, c, req, old, digest)
 		}
 	}
-	plan, err := m.resolve(tx, origin{c.session.addr, c.session.member}, target, req.Exclude)
+	plan, err := m.resolve(tx, origin{addr: c.session.addr, member: c.session.member}, target, req.Exclude)
 	if err != nil {
 		return err
 	}

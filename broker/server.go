@@ -34,6 +34,7 @@ type Server struct {
 	guard    hostGuard
 	tickets  *seal.Tickets   // to download files
 	key      seal.PrivateKey // vouches for audit logs
+	atRest   *seal.AtRest    // what is kept for members and must stay secret
 
 	replays  replays
 	limits   rateLimits
@@ -74,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv.key = seal.ServerKey(identity.Key)
+	if srv.atRest, err = seal.NewAtRest(identity.Key, "automation-v1"); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate

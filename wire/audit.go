@@ -121,6 +121,9 @@ const (
 	AuditScheduleCreated   = "schedule_created"   // scheduledId, targetSpec; cron if it recurs
 	AuditScheduleCancelled = "schedule_cancelled" // scheduledId
 	AuditClockSet          = "clock_set"          // speed, paused
+	AuditWebhookCreated    = "webhook_created"    // webhook, targetSpec, signature if it asks for one
+	AuditWebhookRotated    = "webhook_rotated"    // webhook
+	AuditWebhookDeleted    = "webhook_deleted"    // webhook
 	AuditPruned            = "audit_pruned"       // id, hash: of the last entry that was
 )
 

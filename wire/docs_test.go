@@ -335,7 +335,7 @@ func httpBodies() []any {
 	return []any{
 		HTTPResult{}, Health{}, JoinRequest{}, JoinResult{}, CreateMesh{}, CreateMeshResult{},
 		AddInvite{}, InviteResult{}, InviteList{}, Invite{}, Preset{},
-		MemberList{}, Member{}, MemberPatch{}, MemberPatched{}, MeshSettings{}, HookStatus{}, HookResult{}, UploadResult{}, FileKey{},
+		MemberList{}, Member{}, MemberPatch{}, MemberPatched{}, MeshSettings{}, HookStatus{}, HookResult{}, HookDelivery{}, UploadResult{}, FileKey{},
 	}
 }
 

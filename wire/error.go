@@ -37,6 +37,8 @@ const (
 	TaskNotFound     Code = "task_not_found"     // there is no such task
 	Reserved         Code = "reserved"           // somebody else has reserved what overlaps; the conflicts are given
 	InvalidCron      Code = "invalid_cron"       // not a cron expression, or one that is never due
+	InvalidWebhook   Code = "invalid_webhook"    // the name of a webhook is empty or no name
+	WebhookExists    Code = "webhook_exists"     // the mesh has a webhook of that name
 	NoClock          Code = "no_clock"           // the mesh has no simulation clock: set it first
 )
 

@@ -55,6 +55,13 @@ func Index() []Entry {
 		request(GetClock{}),
 		toPeer(ClockStatus{}),
 
+		request(CreateWebhook{}),
+		toPeer(WebhookAck{}),
+		request(ListWebhooks{}),
+		toPeer(WebhookList{}),
+		request(DeleteWebhook{}),
+		request(RotateWebhook{}),
+
 		request(ListPeers{}),
 		toPeer(PeersList{}),
 		request(MeshInfo{}),

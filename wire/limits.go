@@ -102,18 +102,50 @@ const (
 	MaxScheduleList = 1 << 20 // bytes of messages in one ScheduledList
 )
 
+// Limits of webhooks. How many requests one takes is a setting of the broker.
+const (
+	MaxWebhooks      = 100 // of a mesh
+	MaxWebhookName   = 64
+	MaxHookTemplate  = 2000     // of CreateWebhook.Template
+	MaxHookPaths     = 50       // placeholders in a template
+	MaxHookText      = 8 << 10  // bytes of the text that a template makes
+	MaxHookBody      = 64 << 10 // bytes that are posted
+	MaxSigningSecret = 256
+	MaxDeliveryID    = 200 // of the sender's id of what it posts; what is longer is none
+)
+
+// Limits of watches. How many there may be is a setting of the broker.
+const (
+	WatchInterval    = 30     // seconds
+	MinWatchInterval = 5      // seconds
+	MaxWatchInterval = 86_400 // seconds
+	WatchFailures    = 10     // in a row, of which the member is told
+	MaxWatchURL      = 2048
+	MaxWatchLabel    = 128
+	MaxWatchPath     = 256 // of Watch.Extract
+	MaxWatchNotify   = 256 // of Watch.NotifyOn
+	MaxWatchValue    = 200 // of a value that is shown
+	MaxWatchHeaders  = 20
+	MaxHeaderBytes   = 4 << 10 // of all headers of a watch
+	MaxWatchBody     = 1 << 20 // bytes of a body that is looked at
+)
+
 // Times that both ends know.
 const (
 	HelloDeadline = 10 * time.Second // a socket without hello is closed
 	MaxSkew       = time.Minute      // between a signed timestamp and the broker's clock
 	PingEvery     = 30 * time.Second
-	DeadAfter     = 75 * time.Second // without an answer to a ping
-	Grace         = 90 * time.Second // a session is kept after its socket went
-	Lease         = 30 * time.Second // a pushed message is offered again after it
-	RelayDeadline = 15 * time.Second // a peer answers a request for its files within it
-	DownloadFor   = 5 * time.Minute  // the URL of a file is good
-	UploadFor     = time.Minute      // an upload token is good
-	EphemeralFor  = 24 * time.Hour   // an ephemeral file is kept
+	DeadAfter     = 75 * time.Second   // without an answer to a ping
+	Grace         = 90 * time.Second   // a session is kept after its socket went
+	Lease         = 30 * time.Second   // a pushed message is offered again after it
+	RelayDeadline = 15 * time.Second   // a peer answers a request for its files within it
+	DownloadFor   = 5 * time.Minute    // the URL of a file is good
+	UploadFor     = time.Minute        // an upload token is good
+	SignatureSkew = 5 * time.Minute    // of the time in the signature of a webhook
+	WatchDeadline = 10 * time.Second   // a look at a URL is over, redirects included
+	WatchRest     = 24 * time.Hour     // a watch rests whose member was not here for it
+	WatchKept     = 7 * 24 * time.Hour // and is deleted after it
+	EphemeralFor  = 24 * time.Hour     // an ephemeral file is kept
 )
 
 // Close codes of the WebSocket, with the text that goes with each.

@@ -76,6 +76,8 @@ type Push struct {
 	// SenderMember is the member key behind a session's address.
 	SenderMember string `json:"senderMemberPubkey,omitempty"`
 	ReplyTo      string `json:"replyTo,omitempty"`
+	// Text is what the template of a webhook makes of its eventData.
+	Text string `json:"text,omitempty"`
 	// ScheduleID is the entry that sent a scheduled message.
 	ScheduleID string `json:"scheduleId,omitempty"`
 	// ScheduledFor is when that was due; CreatedAt may be later.
@@ -94,6 +96,10 @@ const (
 
 // SystemSender is the senderPubkey of events.
 const SystemSender = "system"
+
+// WebhookSender is what the senderPubkey of a webhook's message begins with; the
+// name of the webhook follows.
+const WebhookSender = "webhook:"
 
 // DeliveryState is how far a message has come with one recipient.
 type DeliveryState string

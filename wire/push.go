@@ -30,6 +30,7 @@ func AppendPush(dst []byte, p *Push) []byte {
 	dst = appendOptional(dst, "senderName", p.SenderName)
 	dst = appendOptional(dst, "senderMemberPubkey", p.SenderMember)
 	dst = appendOptional(dst, "replyTo", p.ReplyTo)
+	dst = appendOptional(dst, "text", p.Text)
 	dst = appendOptional(dst, "scheduleId", p.ScheduleID)
 	if p.ScheduledFor != nil {
 		dst = append(dst, `,"scheduledFor":"`...)
