@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"claudemesh/broker"
 	"claudemesh/peer"
 	"claudemesh/peer/bench"
 	"claudemesh/peer/cli"
@@ -24,7 +25,7 @@ func run() int {
 	context.AfterFunc(ctx, stop)
 	env := cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Args: os.Args[1:], ConfigDir: peer.ConfigDir(),
-		Installed: installed,
+		Installed: installed, AuditFile: broker.VerifyAuditFile,
 	}
 	return cli.Main(ctx, env, commands())
 }

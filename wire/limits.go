@@ -45,7 +45,7 @@ const (
 	MaxReservations  = 1000     // per mesh
 	MaxReservedPage  = 300      // reservations in one ReservationList
 	MaxAuditPage     = 500      // entries in one AuditResult
-	MaxAudit         = 500_000  // entries that a broker keeps of a mesh unless it was told else
+	MaxAudit         = 200_000  // entries that a broker keeps of a mesh unless it was told else
 	MaxInfoList      = 32 << 10 // bytes of names in one list of a MeshInfoResult
 
 	MaxStreams       = 1000 // of a mesh

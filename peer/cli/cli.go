@@ -42,6 +42,7 @@ func commands() []Command {
 		inviteCommand(),
 		membersCommand(),
 		infoCommand(),
+		auditCommand(),
 
 		peersCommand(),
 		sendCommand(),

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/wire"
 
 	"golang.org/x/term"
 )
@@ -30,6 +32,10 @@ type Env struct {
 	// Installed tells whether the host program's settings have this program; nil
 	// does not know.
 	Installed func() bool
+
+	// AuditFile verifies the audit log in the file of a mesh, and returns the id
+	// of that and the hash of entry at, "" for none; nil cannot.
+	AuditFile func(ctx context.Context, path string, at int64) (res wire.AuditVerifyResult, meshID, hash string, err error)
 
 	// Mesh and JSON are the flags --mesh and --json. Main sets them for
 	// commands that ask for the flag.

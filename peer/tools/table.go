@@ -42,7 +42,7 @@ func table() []tool {
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
 		scheduleTools(), clockTools(),
-		streamTools(), skillTools(),
+		streamTools(), skillTools(), auditTools(),
 	)
 }
 
