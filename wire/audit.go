@@ -35,16 +35,16 @@ type AuditResult struct {
 // with null for no member, and payload as canonical JSON (RFC 8785). Nothing in
 // an entry is contents: it names things and has their hashes.
 type AuditEntry struct {
-	ID        int64  `json:"id"` // 1 for the first, and one more for each
-	EventType string `json:"eventType"`
+	ID        int64  `json:"id"`        // 1 for the first, and one more for each
+	EventType string `json:"eventType"` // what happened
 	// Actor is the name of who did it, else its member id, else system.
 	Actor     string `json:"actor"`
 	Payload   Value  `json:"payload"` // an object
-	Hash      string `json:"hash"`
+	Hash      string `json:"hash"`    // 64 hex digits
 	CreatedAt Time   `json:"createdAt"`
 	// PrevHash is the hash of the entry before, "genesis" in the first.
 	PrevHash      string  `json:"prevHash,omitempty"`
-	ActorMemberID *string `json:"actorMemberId,omitempty"`
+	ActorMemberID *string `json:"actorMemberId,omitempty"` // of the member who did it
 	// ActorDisplayName is actorDisplayName of the payload, so that the hash covers it.
 	ActorDisplayName *string `json:"actorDisplayName,omitempty"`
 }
@@ -83,8 +83,8 @@ type AuditCheckpoint struct {
 	ID        int64  `json:"id"`
 	Hash      string `json:"hash"` // hex
 	CreatedAt Time   `json:"createdAt"`
-	Signer    string `json:"signer"` // public key of the broker
-	Signature string `json:"signature"`
+	Signer    string `json:"signer"`    // public key of the broker
+	Signature string `json:"signature"` // Ed25519, 128 hex digits
 }
 
 // The events of the audit log. Payloads have actorDisplayName where somebody did

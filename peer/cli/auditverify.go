@@ -23,7 +23,7 @@ const (
 
 // auditVerifyJSON is what verify prints as JSON.
 type auditVerifyJSON struct {
-	Valid   bool                  `json:"valid"`
+	Valid   bool                  `json:"valid"` // true: what is not valid is an error
 	MeshID  string                `json:"meshId"`
 	Entries int                   `json:"entries"`          // that were verified
 	HeadID  int64                 `json:"headId"`           // id of the last of them
