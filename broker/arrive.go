@@ -31,7 +31,7 @@ func (m *mesh) admit(c *conn, h *wire.Hello, mb *member) error {
 			return err
 		}
 		tx.AfterCommit(func() { m.arrive(a) })
-		return nil
+		return m.sessionArrived(tx, a.s)
 	}, func(error) {
 		if a.s != nil && m.arriving[a.s.addr] == a.s {
 			delete(m.arriving, a.s.addr)

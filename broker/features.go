@@ -16,6 +16,9 @@ type feature struct {
 	// hungUp runs when a connection has ended, without m.mu. The presence of its
 	// session may go on.
 	hungUp func(*conn)
+	// arrived gives a session that is no command what waited for its member, in
+	// the transaction of its hello, after whose hooks those of it run.
+	arrived func(*store.Tx, *session) error
 	// ended ends what a session holds by its presence, in the transaction that
 	// ends that.
 	ended func(*store.Tx, *session) error
@@ -35,6 +38,7 @@ func (m *mesh) features() []feature {
 		{hungUp: m.relays.disconnected},
 		{sweep: m.sweepAudit},
 		{revoked: (*store.Tx).DeleteWebhooks},
+		{arrived: m.restoreServers, ended: m.serversLeft, revoked: m.dropServers, sweep: m.sweepServers},
 	}
 }
 
@@ -63,6 +67,19 @@ func (m *mesh) hungUp(c *conn) {
 			f.hungUp(c)
 		}
 	}
+}
+
+// sessionArrived gives a session what waited for its member.
+func (m *mesh) sessionArrived(tx *store.Tx, s *session) error {
+	for _, f := range m.features() {
+		if f.arrived == nil || s.hello.Transient {
+			continue
+		}
+		if err := f.arrived(tx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // presenceEnded ends what a session held by its presence.

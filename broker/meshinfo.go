@@ -19,6 +19,7 @@ func infoParts() []infoPart {
 		memoryInfo,
 		streamInfo,
 		skillInfo,
+		mcpInfo,
 		fileInfo,
 		taskInfo,
 	}

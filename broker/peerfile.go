@@ -8,9 +8,10 @@ import (
 
 // What a requester is told when there is no answer to forward.
 const (
-	relayTimeout = "timeout waiting for peer response"
-	relayGone    = "peer disconnected"
-	relayBehind  = "the answer was dropped: this connection is too far behind with reading; ask again"
+	relayTimeout  = "timeout waiting for peer response"
+	relayGone     = "peer disconnected"
+	relayTooLarge = "the answer is too large for a frame"
+	relayBehind   = "the answer was dropped: this connection is too far behind with reading; ask again"
 )
 
 func (m *mesh) peerFileRequest(c *call, req wire.PeerFileRequest) error {
@@ -69,10 +70,17 @@ func (m *mesh) relay(r *relay, target string, forward wire.Frame) error {
 	if r.to == nil {
 		return wire.Errorf(wire.PeerNotFound, "no session with the key %s… is connected: ask again when it is back", target[:12])
 	}
+	return m.forward(r, func(id string) (string, wire.Frame) { return id, forward })
+}
+
+// forward hands a request to r.to, as the frame that is made of the name that
+// the relay is given, with its _reqId.
+func (m *mesh) forward(r *relay, as func(id string) (reqID string, f wire.Frame)) error {
 	if err := m.relays.add(r); err != nil {
 		return err
 	}
-	data, err := wire.Append(nil, r.id, forward)
+	reqID, f := as(r.id)
+	data, err := wire.Append(nil, reqID, f)
 	if err == nil && r.to.out.push(frame{kind: ephemeral, data: data}) {
 		return nil
 	}
@@ -111,7 +119,12 @@ func (m *mesh) servesFiles(key string, asks *conn) *conn {
 // without a result. What nobody waits for from c is dropped and counted: the
 // requester may have gone, or the time is over.
 func (m *mesh) answerRelay(c *call, answer func(asked wire.Frame) wire.Frame) {
-	r := m.relays.take(c.head.ReqID, c.conn, c.head.Type)
+	m.answerCalled(c, c.head.ReqID, answer)
+}
+
+// answerCalled is answerRelay for an answer that says elsewhere what it is to.
+func (m *mesh) answerCalled(c *call, id string, answer func(asked wire.Frame) wire.Frame) {
+	r := m.relays.take(id, c.conn, c.head.Type)
 	if r == nil {
 		m.srv.metrics.dropped(dropRelay, 1)
 		return

@@ -1,7 +1,7 @@
 package broker
 
 import (
-	"crypto/rand"
+	"cmp"
 	"sync"
 	"time"
 
@@ -15,20 +15,28 @@ const (
 
 // A relay is a request that waits for the answer of another peer.
 type relay struct {
-	id      string    // random: its _reqId towards the target
+	id      string    // a random UUID: its name towards the target
 	from    *conn     // who asked
 	reqID   string    // its own _reqId
 	to      *conn     // who must answer
 	answers wire.Type // with what
 	// fail makes the answer that gives a reason instead of a result.
-	fail  func(why string) wire.Frame
-	timer *time.Timer // of the deadline
+	fail   func(why string) wire.Frame
+	within time.Duration // the target must answer; 0 is RelayDeadline
+	late   string        // what the requester is told if it does not
+	gone   string        // and if its connection ends
+	timer  *time.Timer   // of the deadline
 }
 
-// answer gives the requester f, unless there is so much waiting for it that
-// the size of f would cost it the connection.
+// answer gives the requester f, unless f is too large for a frame, or there is
+// so much waiting for the requester that the size of f would cost it the
+// connection.
 func (r *relay) answer(f wire.Frame) {
 	data, err := wire.Append(nil, r.reqID, f)
+	if err == nil && len(data) > wire.MaxFrameBytes {
+		r.from.reply(r.reqID, r.fail(relayTooLarge))
+		return
+	}
 	if err != nil || r.from.out.waiting()+len(data) > r.from.srv.cfg.QueueBytes/2 {
 		r.from.reply(r.reqID, r.fail(relayBehind))
 		return
@@ -66,11 +74,11 @@ func (t *relays) add(r *relay) error {
 	if t.by == nil {
 		t.by = make(map[string]*relay)
 	}
-	r.id = rand.Text()
+	r.id = newUUID()
 	t.by[r.id] = r
-	r.timer = time.AfterFunc(wire.RelayDeadline, func() {
+	r.timer = time.AfterFunc(cmp.Or(r.within, wire.RelayDeadline), func() {
 		if t.take(r.id, r.to, r.answers) != nil {
-			r.answer(r.fail(relayTimeout))
+			r.answer(r.fail(cmp.Or(r.late, relayTimeout)))
 		}
 	})
 	return nil
@@ -99,7 +107,7 @@ func (t *relays) drop(r *relay) {
 func (t *relays) disconnected(c *conn) {
 	for _, r := range t.of(c) {
 		if r.from != c {
-			r.answer(r.fail(relayGone))
+			r.answer(r.fail(cmp.Or(r.gone, relayGone)))
 		}
 	}
 }

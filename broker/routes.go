@@ -72,6 +72,13 @@ func routes() []route {
 		handle((*mesh).listSkills),
 		handle((*mesh).removeSkill),
 
+		// Tool servers.
+		handle((*mesh).mcpRegister),
+		order((*mesh).mcpUnregister),
+		handle((*mesh).mcpList),
+		later((*mesh).mcpCall),
+		order((*mesh).mcpCallResponse),
+
 		// Files.
 		handle((*mesh).uploadToken),
 		handle((*mesh).getFile),

@@ -42,6 +42,8 @@ var mayScan = map[string]string{
 	"countSkills":        "a thousand at most",
 	"countWebhooks":      "a hundred at most",
 	"selectWebhooks":     "the same",
+	"countMCPs":          "a hundred at most",
+	"selectMCPNames":     "the same, over an index",
 	"selectFiles":        "newest first by an index, and its reader stops",
 	"selectAuditEvents":  "a bounded log, which has no index because it is written with each message",
 	"countAuditEvents":   "the same",
@@ -51,7 +53,7 @@ var mayScan = map[string]string{
 	"selectFileSizes":    "ids and sizes of ten thousand at most, at Open and once an hour",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|task|reservation|schedule|webhook|watch|audit|audit_base|a|d|m|n|o|s)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|task|reservation|schedule|webhook|watch|audit|audit_base|mcp_server|a|d|m|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {

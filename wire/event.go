@@ -12,6 +12,11 @@ const (
 	EventSkillShared    = "skill_shared"    // SkillShared
 	EventSkillRemoved   = "skill_removed"   // SkillRemoved
 	EventTick           = "tick"            // Tick
+
+	EventMCPRegistered   = "mcp_registered"   // MCPEvent
+	EventMCPUnregistered = "mcp_unregistered" // MCPEvent
+	EventMCPOffline      = "mcp_offline"      // MCPEvent
+	EventMCPRestored     = "mcp_restored"     // MCPEvent
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

@@ -116,6 +116,16 @@ func Index() []Entry {
 		toPeer(SkillList{}),
 		request(RemoveSkill{}),
 
+		request(MCPRegister{}),
+		toPeer(MCPRegisterAck{}),
+		request(MCPUnregister{}),
+		request(MCPList{}),
+		toPeer(MCPListResult{}),
+		request(MCPCall{}),
+		toPeer(MCPCallResult{}),
+		toPeer(MCPCallForward{}),
+		request(MCPCallResponse{}),
+
 		request(UploadToken{}),
 		toPeer(UploadTokenResult{}),
 		request(GetFile{}),

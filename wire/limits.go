@@ -95,6 +95,18 @@ const (
 	MaxOldFileBytes  = 50 << 20 // of a file sealed as one box, which is held in memory at both ends
 )
 
+// Limits of MCP servers that sessions host.
+const (
+	MaxServers     = 100       // of a mesh
+	MaxOwnServers  = 20        // of a member
+	MaxServerTools = 200       // of one server
+	MaxToolName    = 128       // of a tool
+	MaxServerText  = 1000      // a server's description
+	MaxServerBytes = 256 << 10 // of the definitions of a server's tools
+	MaxCallError   = 2000      // of an MCPCallResult; what is longer is cut
+	MaxCallResult  = 1_900_000 // bytes of a tool's result, as the frame has it
+)
+
 // Limits of what is sent later.
 const (
 	MaxSchedules    = 1000    // pending scheduled messages of a member
@@ -135,17 +147,19 @@ const (
 	HelloDeadline = 10 * time.Second // a socket without hello is closed
 	MaxSkew       = time.Minute      // between a signed timestamp and the broker's clock
 	PingEvery     = 30 * time.Second
-	DeadAfter     = 75 * time.Second   // without an answer to a ping
-	Grace         = 90 * time.Second   // a session is kept after its socket went
-	Lease         = 30 * time.Second   // a pushed message is offered again after it
-	RelayDeadline = 15 * time.Second   // a peer answers a request for its files within it
-	DownloadFor   = 5 * time.Minute    // the URL of a file is good
-	UploadFor     = time.Minute        // an upload token is good
-	SignatureSkew = 5 * time.Minute    // of the time in the signature of a webhook
-	WatchDeadline = 10 * time.Second   // a look at a URL is over, redirects included
-	WatchRest     = 24 * time.Hour     // a watch rests whose member was not here for it
-	WatchKept     = 7 * 24 * time.Hour // and is deleted after it
-	EphemeralFor  = 24 * time.Hour     // an ephemeral file is kept
+	DeadAfter     = 75 * time.Second    // without an answer to a ping
+	Grace         = 90 * time.Second    // a session is kept after its socket went
+	Lease         = 30 * time.Second    // a pushed message is offered again after it
+	RelayDeadline = 15 * time.Second    // a peer answers a request for its files within it
+	CallDeadline  = 30 * time.Second    // the host of an MCP server answers a call within it
+	MaxServerAway = 30 * 24 * time.Hour // a persistent MCP server waits for its member
+	DownloadFor   = 5 * time.Minute     // the URL of a file is good
+	UploadFor     = time.Minute         // an upload token is good
+	SignatureSkew = 5 * time.Minute     // of the time in the signature of a webhook
+	WatchDeadline = 10 * time.Second    // a look at a URL is over, redirects included
+	WatchRest     = 24 * time.Hour      // a watch rests whose member was not here for it
+	WatchKept     = 7 * 24 * time.Hour  // and is deleted after it
+	EphemeralFor  = 24 * time.Hour      // an ephemeral file is kept
 )
 
 // Close codes of the WebSocket, with the text that goes with each.
