@@ -15,10 +15,13 @@ import (
 )
 
 const (
-	hookTime   = 1500 * time.Millisecond // for all that a hook does
+	hookTime   = 1500 * time.Millisecond // for all that a hook does before it has printed
 	stdinTime  = 500 * time.Millisecond
 	reportTime = time.Second
-	maxStdin   = 256 << 10
+	// confirmTime is for saying that mail was printed, which would come again
+	// otherwise.
+	confirmTime = 500 * time.Millisecond
+	maxStdin    = 256 << 10
 	// maxContext bounds what a hook adds: of more the host shows a part only.
 	maxContext = 8000
 	// stopLinger is how long Stop waits for mail that the broker held back
@@ -46,20 +49,24 @@ type hookInput struct {
 }
 
 // Hook reports what the session is doing and adds mail that its model has not
-// seen to the turn. It takes 1.5 s at most. The error is for whoever looks for
+// seen to the turn. It takes 2 s at most. The error is for whoever looks for
 // a fault; a hook tells the host nothing of it.
 func Hook(ctx context.Context, r HookRun) error {
-	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	limit, cancel := context.WithTimeout(ctx, hookTime+confirmTime)
 	defer cancel()
 	done := make(chan error, 1)
 	// What hangs in the system in spite of ctx must not hold up the host: it
 	// ends with the process.
-	go func() { done <- r.run(ctx) }()
+	go func() {
+		ctx, cancel := context.WithTimeout(limit, hookTime)
+		defer cancel()
+		done <- r.run(ctx)
+	}()
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-limit.Done():
+		return limit.Err()
 	}
 }
 
@@ -76,11 +83,22 @@ func (r *HookRun) run(ctx context.Context) error {
 	if err != nil {
 		return r.runAlone(ctx, status, in)
 	}
+	return r.ask(ctx, session, status, in)
+}
+
+// ask reports to whoever has the session's mail, and gets that. Mail does not
+// depend on the report: brokers that hang leave time for what came from others.
+func (r *HookRun) ask(ctx context.Context, box Mailbox, status wire.Status, in hookInput) (err error) {
 	if status != "" {
-		// Mail does not depend on it.
-		err = session.Report(ctx, peer.StatusReport{Status: status, Source: wire.SourceHook})
+		err = report(ctx, box, status)
 	}
-	return errors.Join(err, r.mail(ctx, session, in))
+	return errors.Join(err, r.mail(ctx, box, in))
+}
+
+func report(ctx context.Context, box Mailbox, status wire.Status) error {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	return box.Report(ctx, peer.StatusReport{Status: status, Source: wire.SourceHook})
 }
 
 // statusOf says what a session is doing after an event, nothing for one that
@@ -206,11 +224,12 @@ func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) error
 	if err := r.print(a.Text); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTime)
+	defer cancel()
 	err = session.Shown(ctx, shown(req.Way, a))
 	if r.Event == stop {
 		countStop(r.Getenv)
-		// The turn goes on.
-		err = errors.Join(err, session.Report(ctx, peer.StatusReport{Status: wire.Working, Source: wire.SourceHook}))
+		err = errors.Join(err, report(ctx, session, wire.Working)) // the turn goes on
 	}
 	return err
 }

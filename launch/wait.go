@@ -237,6 +237,9 @@ func (w *waiter) show(ctx context.Context, box Mailbox, a peer.MailAnswer) (bool
 	if _, err := io.WriteString(w.Stderr, text+"\n"); err != nil {
 		return false, fmt.Errorf("%w: %w", errNotShown, err)
 	}
+	// A newer waiter may have ended this one meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollOpen)
+	defer cancel()
 	return true, box.Shown(ctx, shown(peer.WayWake, a))
 }
 
