@@ -22,6 +22,9 @@ type sessionMail struct {
 	session *peer.SessionClient
 	mesh    string // id
 	way     string
+	// untold is what was printed and what was not, of the last messages, while
+	// the session does not know it.
+	untold []peer.ShownRequest
 }
 
 // sessionMail finds the process of the session that the command runs in. It is
@@ -37,13 +40,17 @@ func (e *Env) sessionMail(ctx context.Context, m *peer.Mesh, way string) *sessio
 	if err != nil || !slices.ContainsFunc(w.Meshes, func(s peer.MeshState) bool { return s.Slug == m.Slug }) {
 		return nil
 	}
-	return &sessionMail{session, m.MeshID, way}
+	return &sessionMail{session: session, mesh: m.MeshID, way: way}
 }
 
 // show prints what the session has after the mark, waiting for the first of it
 // if there is none, and then tells the session which of it was printed. It
-// returns the mark of the last, the same as before for none.
+// returns the mark of the last that it got, the same as before for none. Nothing
+// more is printed before the session knows of what was: it would come twice.
 func (s *sessionMail) show(ctx context.Context, m *mail, after int64, wait time.Duration) (int64, error) {
+	if err := s.tell(ctx); err != nil {
+		return after, err
+	}
 	a, err := s.session.Mail(ctx, peer.MailRequest{
 		Way: s.way, Mesh: s.mesh, Whole: true, Peek: m.keep, After: after, WaitMillis: int(wait.Milliseconds()), Confirm: true,
 	})
@@ -65,13 +72,23 @@ func (s *sessionMail) show(ctx context.Context, m *mail, after int64, wait time.
 	if m.keep {
 		return a.Mark, err
 	}
-	ctx = context.WithoutCancel(ctx) // what was printed was seen
 	for _, req := range []peer.ShownRequest{{Way: s.way, MessageIDs: printed}, {Way: s.way, MessageIDs: not, Failed: true}} {
 		if len(req.MessageIDs) > 0 {
-			err = errors.Join(err, s.session.Shown(ctx, req))
+			s.untold = append(s.untold, req)
 		}
 	}
-	return a.Mark, err
+	return a.Mark, errors.Join(err, s.tell(context.WithoutCancel(ctx))) // what was printed was seen
+}
+
+// tell tells the session what it does not know yet of what was printed.
+func (s *sessionMail) tell(ctx context.Context) error {
+	for len(s.untold) > 0 {
+		if err := s.session.Shown(ctx, s.untold[0]); err != nil {
+			return err
+		}
+		s.untold = s.untold[1:]
+	}
+	return nil
 }
 
 // all shows what the session has.
@@ -91,11 +108,12 @@ func (s *sessionMail) follow(ctx context.Context, m *mail) error {
 	var gone time.Time
 	for after := int64(0); ; {
 		next, err := s.show(ctx, m, after, sessionWait)
+		after = next
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			after, gone = next, time.Time{}
+			gone = time.Time{}
 			continue
 		case m.env.out.err != nil:
 			return err

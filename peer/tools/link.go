@@ -125,7 +125,8 @@ type incoming struct {
 	Method string          `json:"method"`
 	ID     json.RawMessage `json:"id"`
 	Params struct {
-		RequestID json.RawMessage `json:"requestId"`
+		RequestID json.RawMessage `json:"requestId"` // of what is cancelled
+		Arguments json.RawMessage `json:"arguments"` // of a tool
 	} `json:"params"`
 }
 
@@ -144,7 +145,7 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	hasID := len(in.ID) > 0 && string(in.ID) != "null"
 	switch {
 	case hasID && (in.Method == "tools/call" || offered(in.Method)):
-		l.call(ctx, string(in.ID), in.Method, line)
+		l.call(context.WithValue(ctx, argumentsKey{}, in.Params.Arguments), string(in.ID), in.Method, line)
 		return
 	case in.Method == "notifications/cancelled":
 		l.cancelCall(string(in.Params.RequestID))
@@ -160,6 +161,16 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	if in.Method == "notifications/initialized" {
 		l.begun()
 	}
+}
+
+// argumentsKey is that of a tool's arguments as the host wrote them, in the
+// context of the call: mcp-go decodes numbers to 53 bits.
+type argumentsKey struct{}
+
+// argumentsOf returns the arguments of the call of ctx.
+func argumentsOf(ctx context.Context) json.RawMessage {
+	args, _ := ctx.Value(argumentsKey{}).(json.RawMessage)
+	return args
 }
 
 // A response is an answer that mcp-go does not give.

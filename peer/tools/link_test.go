@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"claudemesh/wire"
 )
 
 // host is the program at the other end of the server's stdio.
@@ -308,5 +311,27 @@ func TestDocumentationNamesEveryTool(t *testing.T) {
 		if !found {
 			t.Errorf("the table of docs/CLAUDE-CODE.md has no right line for %s", tl.name)
 		}
+	}
+}
+
+// TestArgumentsKeepAllTheirDigits passes what a float64 cannot hold.
+func TestArgumentsKeepAllTheirDigits(t *testing.T) {
+	var got string
+	echo := define(tool{name: "echo", description: "echoes"}, func(_ context.Context, _ *hub, in struct {
+		Value wire.Value `json:"value"`
+	}) (reply, error) {
+		got = string(in.Value)
+		return reply{text: "done"}, nil
+	})
+	h := newHub(identity{mode: "push"}, t.TempDir(), slog.New(slog.DiscardHandler))
+	o := &offers{hub: h}
+	var out strings.Builder
+	l := newLink(newServer(h, []tool{echo}, o, "1"), o, &out, h.log)
+	const value = `{"id":9007199254740993,"price":0.10000000000000000001}`
+	if err := l.serve(t.Context(), strings.NewReader(initialize+"\n"+toolCall("1", "echo", `{"value":`+value+`}`)+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got != value {
+		t.Errorf("the tool got %s, want %s", got, value)
 	}
 }

@@ -331,7 +331,8 @@ func (p *post) release(way string, ids []string) {
 
 // shown notes that a way put its text before the model: the messages that it
 // was given in full are seen if they are among ids, and those of which it was
-// given the first line are announced.
+// given the first line are announced. What a command has printed and no way has
+// was given out by another process of the session, which has ended since.
 func (p *post) shown(way string, ids []string) {
 	if way == "" {
 		return
@@ -340,10 +341,11 @@ func (p *post) shown(way string, ids []string) {
 	p.mu.Lock()
 	p.worked[way] = time.Now()
 	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool {
-		if l.way != way {
+		before := l.way == "" && (way == peer.WayWatch || way == peer.WayInbox)
+		if l.way != way && !before {
 			return false
 		}
-		if !l.full {
+		if !l.full && !before {
 			l.brief = true
 			return false
 		}

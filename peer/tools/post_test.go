@@ -245,3 +245,18 @@ func TestWhatCouldNotBeShownIsFreeAtOnce(t *testing.T) {
 		t.Errorf("the hook may have shown it: %+v", a)
 	}
 }
+
+// TestConfirmationOutlivesTheProcessThatGaveTheMail has a message come again to
+// the next process of a session, of which a command says that it has printed it.
+func TestConfirmationOutlivesTheProcessThatGaveTheMail(t *testing.T) {
+	b := newMailbox("push")
+	b.arrive("m1", "hello")
+	b.arrive("m2", "and more")
+	b.shown(peer.WayWatch, []string{"m1"})
+	if !slices.Equal(b.seen, []string{"m1"}) || b.unseen() != 1 {
+		t.Errorf("seen are %v, unseen %d", b.seen, b.unseen())
+	}
+	if a := b.by(peer.WayHook); len(a.Records) != 1 || a.Records[0].MessageID != "m2" {
+		t.Errorf("the hook got %+v", a.Records)
+	}
+}

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"sync"
@@ -108,21 +107,17 @@ func newServer(h *hub, listed []tool, offers *offers, version string) *server.MC
 	}
 	m := server.NewMCPServer(Name, version, options...)
 	for _, t := range listed {
-		m.AddTool(t.listed(), func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return h.call(ctx, &t, req), nil
+		m.AddTool(t.listed(), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return h.call(ctx, &t), nil
 		})
 	}
 	return m
 }
 
 // call runs a tool. Its failures are results too, for the model to read.
-func (h *hub) call(ctx context.Context, t *tool, req mcp.CallToolRequest) *mcp.CallToolResult {
+func (h *hub) call(ctx context.Context, t *tool) *mcp.CallToolResult {
 	h.calls.Add(1)
-	args, err := json.Marshal(req.Params.Arguments)
-	var r reply
-	if err == nil {
-		r, err = t.call(ctx, h, args)
-	}
+	r, err := t.call(ctx, h, argumentsOf(ctx))
 	if err != nil {
 		r = reply{data: map[string]any{"error": neutral(err.Error())}, text: neutral(err.Error()), failed: true}
 	}
