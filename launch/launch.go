@@ -106,7 +106,7 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 		}
 	}
 	args := append([]string{program}, o.hostArgs(id, extra)...)
-	err = runHost(program, args, h.environ(dir, id, named, o.Persona))
+	err = runHost(program, args, append(h.environ(dir, id, named, o.Persona), peer.LaunchedWithChannel+"=1"))
 	if _, ran := errors.AsType[Ended](err); !ran {
 		_, stopErr := h.StopWaking(ctx, id)
 		err = errors.Join(err, stopErr)
@@ -161,9 +161,10 @@ func withoutOurs(args []string) (rest []string) {
 	return rest
 }
 
-// environ is the environment of the host.
+// environ is the environment of the host, without what one that it is in was
+// launched with.
 func (h *Host) environ(dir, id string, named bool, p peer.Persona) []string {
-	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role}
+	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role, peer.LaunchedWithChannel: ""}
 	if named {
 		set["CLAUDEMESH_SESSION_ID"] = id
 	}

@@ -42,3 +42,7 @@ func HostSessionID(getenv func(string) string) string {
 	}
 	return getenv("CLAUDE_CODE_SESSION_ID")
 }
+
+// LaunchedWithChannel is the variable by which launch tells the MCP server of
+// the session, with 1, that the host was started with its channel.
+const LaunchedWithChannel = "CLAUDEMESH_LAUNCHED_WITH_CHANNEL"

@@ -26,9 +26,10 @@ type channel struct {
 }
 
 // newChannel finds out whether the session was started with the channel:
-// CLAUDEMESH_CHANNEL is 1 for that, and first where it works. Where the system
-// tells, the command line of the host says it too.
-func newChannel(getenv func(string) string) channel {
+// CLAUDEMESH_CHANNEL is 1 for that, and first where it works. Without it the
+// command line of the host says it, hostLine, and where the system does not
+// tell that, nil, whoever launched the host.
+func newChannel(getenv func(string) string, hostLine []string) channel {
 	c := channel{since: time.Now()}
 	switch getenv("CLAUDEMESH_CHANNEL") {
 	case "first":
@@ -36,7 +37,9 @@ func newChannel(getenv func(string) string) channel {
 	case "1":
 		c.open = true
 	case "":
-		c.open = getenv("CLAUDECODE") != "" && namesChannel(commandLine(os.Getppid()))
+		if getenv("CLAUDECODE") != "" {
+			c.open = namesChannel(hostLine) || hostLine == nil && getenv(peer.LaunchedWithChannel) == "1"
+		}
 	}
 	return c
 }

@@ -131,3 +131,28 @@ func TestFlagOfTheHostNamesTheChannel(t *testing.T) {
 		}
 	}
 }
+
+func TestChannelIsOpenWhereTheHostWasStartedWithIt(t *testing.T) {
+	with, without := []string{"claude", "--channels", "server:claudemesh"}, []string{"claude"}
+	for _, c := range []struct {
+		name               string
+		host, said, launch string
+		line               []string
+		open, first        bool
+	}{
+		{"the command line says it", "1", "", "", with, true, false},
+		{"the command line does not", "1", "", "", without, false, false},
+		{"a session within a launched one", "1", "", "1", without, false, false},
+		{"the line cannot be seen, launch says it", "1", "", "1", nil, true, false},
+		{"the line cannot be seen", "1", "", "", nil, false, false},
+		{"another host", "", "", "1", nil, false, false},
+		{"the user says it", "", "1", "", without, true, false},
+		{"the user knows that it works", "", "first", "", nil, true, true},
+		{"the user closes it", "1", "off", "1", with, false, false},
+	} {
+		env := map[string]string{"CLAUDECODE": c.host, "CLAUDEMESH_CHANNEL": c.said, peer.LaunchedWithChannel: c.launch}
+		if got := newChannel(func(name string) string { return env[name] }, c.line); got.open != c.open || got.first != c.first {
+			t.Errorf("%s: open %v, first %v", c.name, got.open, got.first)
+		}
+	}
+}

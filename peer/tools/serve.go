@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ func Serve(ctx context.Context, o Options) error {
 	h.post.wasPrompted(promptedIDs(o.Getenv))
 	offers := &offers{hub: h, all: providers()}
 	l := newLink(newServer(h, listed, offers, o.Version), offers, o.Stdout, o.Logger)
-	h.ways = &ways{hub: h, link: l, channel: newChannel(o.Getenv), native: newNative(o.Getenv)}
+	h.ways = &ways{hub: h, link: l, channel: newChannel(o.Getenv, commandLine(os.Getppid())), native: newNative(o.Getenv)}
 
 	ctx, cancel := context.WithCancel(ctx)
 	var behind sync.WaitGroup
