@@ -30,16 +30,16 @@ func directions() []direction {
 		{"seal", nil, "what is signed and sealed is read and judged alone, without the program around it"},
 		{"store", nil, "SQL is asked to keep and find, not to decide: it knows rows, no frames and no keys"},
 		{"cron", nil, "when a schedule is due is a promise to its owner: the libraries tried take ranges that go backwards and steps of nothing, and leave open what happens when the clocks change"},
-		{"templates", nil, "embedded text"},
+		{"templates", nil, "what a mesh is set up with is text; who sets it up, and where, is none of its business"},
 		{"broker", []string{"store", "wire", "seal", "cron", "broker/runner", "templates"}, "the server is all that opens a mesh on disk"},
 		{"broker/runner", nil, "it minds child processes, whatever they are for"},
 		{"peer/share", nil, "what strangers may read of a machine is judged alone, without the program around it"},
 		{"peer", []string{"peer/share", "wire", "seal"}, "a peer knows the broker by its wire alone, so that any broker will do"},
-		{"peer/cli", []string{"peer", "peer/share", "wire", "seal"}, "commands print what a connection brings"},
+		{"peer/cli", []string{"peer", "peer/share", "wire", "seal", "templates"}, "commands print what a connection brings"},
 		{"peer/tools", []string{"peer", "peer/share", "wire", "seal"}, "tools speak MCP on one side and use a connection on the other"},
 		{"peer/bench", []string{"peer", "peer/cli", "wire", "seal"}, "what measures a broker must not share a process with it"},
 		{"launch", []string{"peer", "wire"}, "what touches the host program needs the configuration, and the wire's words for what a session does"},
-		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "launch"}, "main only joins the two sides"},
+		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "launch", "templates"}, "main only joins the two sides"},
 	}
 }
 
@@ -80,7 +80,7 @@ func libraries() []library {
 		{"github.com/fsnotify/fsnotify", []string{"peer/tools"}, "a session follows the configuration while it runs"},
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
 		{"charm.land/huh/v2", []string{ours}, "what launch asks a person at a terminal"},
-		{"go.yaml.in/yaml/v3", []string{"peer/cli"}, "the front matter of skills that people write; kept by the YAML organisation, and here already below the metrics"},
+		{"go.yaml.in/yaml/v3", []string{"peer/cli", "templates"}, "the front matter of skills, and the templates, that people write; kept by the YAML organisation, and here already below the metrics"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // hostCommands are those that touch the host program.
 func hostCommands() []cli.Command {
-	return []cli.Command{installCommand(), uninstallCommand(), hookCommand(), waitCommand(), launchCommand(nil), keepCommand(), doctorCommand()}
+	return []cli.Command{installCommand(), uninstallCommand(), hookCommand(), waitCommand(), launchCommand(), keepCommand(), doctorCommand()}
 }
 
 func installCommand() cli.Command {

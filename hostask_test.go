@@ -12,6 +12,7 @@ import (
 	"claudemesh/launch"
 	"claudemesh/peer"
 	"claudemesh/peer/cli"
+	"claudemesh/templates"
 	"claudemesh/wire"
 )
 
@@ -34,9 +35,8 @@ func askingEnv(t *testing.T, typed string, vars map[string]string, use func(cont
 }
 
 func TestAnswersMakeThePersona(t *testing.T) {
-	hints := func(context.Context, *peer.Mesh) ([]string, string) {
-		return []string{"lead", "reviewer"}, "of the template team"
-	}
+	team := &templates.Template{Name: "team", SuggestedRoles: []string{"lead", "reviewer"},
+		Groups: []templates.Group{{Name: "docs", Roles: []string{"writer", "reader"}}, {Name: "all"}}}
 	for _, c := range []struct {
 		name, typed string
 		f           launchFlags
@@ -55,14 +55,14 @@ func TestAnswersMakeThePersona(t *testing.T) {
 			peer.Persona{Name: "box", Groups: []wire.Group{{Name: "docs"}}, Mode: "push"}, []string{`group ":x"`, "Groups"}, ""},
 		{"flags leave less to ask", "docs\n", launchFlags{LaunchOptions: launch.LaunchOptions{Persona: peer.Persona{Name: "bob", Role: "x", Mode: "off"}}}, "dumb",
 			peer.Persona{Name: "bob", Role: "x", Groups: []wire.Group{{Name: "docs"}}, Mode: "off"}, []string{"Groups"}, "Role"},
-		{"a mesh whose roles are known", "\nreviewer\n\n\n", launchFlags{roles: hints}, "dumb",
-			peer.Persona{Name: "box", Role: "reviewer", Mode: "push"}, []string{"Role (optional; of the template team; such as lead, reviewer): "}, ""},
+		{"a mesh that has a template", "\nreviewer\n\n\n", launchFlags{template: team}, "dumb",
+			peer.Persona{Name: "box", Role: "reviewer", Mode: "push"}, []string{"Role (optional; of the template team; such as lead, reviewer): ", "commas; such as docs:writer, all): "}, ""},
 		{"no terminal", "ann\nlead\n", launchFlags{}, "", peer.Persona{Name: "box"}, nil, ":"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			vars := map[string]string{"TERM": c.term, "CLAUDEMESH_DISPLAY_NAME": "box"}
 			said, err := askingEnv(t, c.typed, vars, func(ctx context.Context, env *cli.Env) error {
-				return c.f.askPersona(ctx, env, newAsker(env, false), &peer.Mesh{Slug: "home"})
+				return c.f.askPersona(ctx, env, newAsker(env, false))
 			})
 			if err != nil || !reflect.DeepEqual(c.f.Persona, c.want) {
 				t.Errorf("%+v, %v, want %+v\n%s", c.f.Persona, err, c.want, said)
@@ -84,7 +84,7 @@ func TestAnswersMakeThePersona(t *testing.T) {
 func TestWhoLeavesStartsNothing(t *testing.T) {
 	var f launchFlags
 	_, err := askingEnv(t, "ann\n", map[string]string{"TERM": "dumb"}, func(ctx context.Context, env *cli.Env) error {
-		return f.askPersona(ctx, env, newAsker(env, false), &peer.Mesh{Slug: "home"})
+		return f.askPersona(ctx, env, newAsker(env, false))
 	})
 	if !errors.Is(err, errNoAnswer) {
 		t.Errorf("after half of the questions the input ended: %v", err)

@@ -14,6 +14,7 @@ import (
 	"claudemesh/launch"
 	"claudemesh/peer"
 	"claudemesh/peer/cli"
+	"claudemesh/templates"
 )
 
 // launchFlags are those of launch that do not go into its options as they are.
@@ -22,14 +23,14 @@ type launchFlags struct {
 	join, groups string
 	quiet        bool
 	wake         bool
-	wakes        int    // within an hour
-	stopWaking   string // id of a session
-	roles        roleSource
+	wakes        int                 // within an hour
+	stopWaking   string              // id of a session
+	template     *templates.Template // of the mesh, nil for none
 }
 
-// launchCommand starts the host. roles may be nil: nothing is known of roles then.
-func launchCommand(roles roleSource) cli.Command {
-	f := launchFlags{wakes: launch.WakesPerHour, roles: roles}
+// launchCommand starts the host.
+func launchCommand() cli.Command {
+	f := launchFlags{wakes: launch.WakesPerHour}
 	return cli.Command{
 		Name:  "launch",
 		Theme: cli.Start,
@@ -119,8 +120,9 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 	}
 	f.MeshID = mesh.MeshID
 	f.reach(ctx, env, h, mesh)
+	f.findTemplate(env, mesh)
 	if f.Resume == "" && !f.Continue {
-		if err := f.askPersona(ctx, env, ask, mesh); err != nil {
+		if err := f.askPersona(ctx, env, ask); err != nil {
 			return err
 		}
 	}
@@ -301,18 +303,28 @@ func chooseMesh(ctx context.Context, env *cli.Env, ask asker) (*peer.Mesh, error
 	return c.Mesh(slug)
 }
 
-// A roleSource says which roles the template of a mesh has, and gives a hint
-// for whoever chooses one. Without any nothing is shown of it.
-type roleSource func(ctx context.Context, m *peer.Mesh) (roles []string, hint string)
+// findTemplate reads the template of the mesh, whose hint the session gets. That
+// it is gone keeps nobody from starting a session.
+func (f *launchFlags) findTemplate(env *cli.Env, m *peer.Mesh) {
+	if m.Template == "" {
+		return
+	}
+	t, err := templates.Find(cli.TemplateDir(env.ConfigDir), m.Template)
+	if err != nil {
+		env.Err().Printf("warning: the session is started without the template of %s: %v\n", m.Slug, err)
+		return
+	}
+	f.template, f.AppendPrompt = t, t.SystemPromptHint
+}
 
 // askPersona asks for what no flag says. The mode stays open if nobody is there
 // to say: then it is the member's in the mesh.
-func (f *launchFlags) askPersona(ctx context.Context, env *cli.Env, ask asker, m *peer.Mesh) error {
+func (f *launchFlags) askPersona(ctx context.Context, env *cli.Env, ask asker) error {
 	groups, mode := "", f.Mode
 	if _, alone := ask.(nobody); !alone && mode == "" {
 		mode = "push"
 	}
-	if err := ask.ask(ctx, f.questions(ctx, env, m, &groups, &mode)); err != nil {
+	if err := ask.ask(ctx, f.questions(env, &groups, &mode)); err != nil {
 		return err
 	}
 	f.Mode = mode
@@ -325,26 +337,28 @@ func (f *launchFlags) askPersona(ctx context.Context, env *cli.Env, ask asker, m
 }
 
 // questions are those that no flag answers.
-func (f *launchFlags) questions(ctx context.Context, env *cli.Env, m *peer.Mesh, groups, mode *string) (all []question) {
+func (f *launchFlags) questions(env *cli.Env, groups, mode *string) (all []question) {
 	if f.Name == "" {
 		f.Name = peer.CommandName(env.Getenv, &peer.Config{})
 		all = append(all, question{title: "Name", hint: "what others see", answer: &f.Name})
 	}
 	if f.Role == "" {
 		q := question{title: "Role", hint: "optional", answer: &f.Role}
-		if f.roles != nil {
-			var hint string
-			if q.examples, hint = f.roles(ctx, m); hint != "" {
-				q.hint += "; " + hint
-			}
+		if f.template != nil {
+			q.hint += "; of the template " + f.template.Name
+			q.examples = f.template.SuggestedRoles
 		}
 		all = append(all, q)
 	}
 	if f.Groups == nil {
-		all = append(all, question{
+		q := question{
 			title: "Groups", hint: "optional; name or name:role, with commas", answer: groups,
 			check: func(s string) error { _, err := launch.ParseGroups(s); return err },
-		})
+		}
+		if f.template != nil {
+			q.examples = groupExamples(f.template)
+		}
+		all = append(all, q)
 	}
 	if f.Mode == "" {
 		all = append(all, question{title: "Messages", answer: mode, options: []option{
@@ -352,6 +366,17 @@ func (f *launchFlags) questions(ctx context.Context, env *cli.Env, m *peer.Mesh,
 		}})
 	}
 	return all
+}
+
+// groupExamples are the groups of a template, each with the first of its roles.
+func groupExamples(t *templates.Template) (examples []string) {
+	for _, g := range t.Groups {
+		if len(g.Roles) > 0 {
+			g.Name += ":" + g.Roles[0]
+		}
+		examples = append(examples, g.Name)
+	}
+	return examples
 }
 
 func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {

@@ -42,6 +42,8 @@ type LaunchOptions struct {
 	// Yes has the host skip its questions for permission.
 	Yes          bool
 	SystemPrompt string
+	// AppendPrompt is added to the system prompt of the host. One in Args wins.
+	AppendPrompt string
 	Args         []string // for the host
 	// ID is what a new session is called, as NewSessionID has it; empty is an
 	// id that nobody knows beforehand.
@@ -122,7 +124,7 @@ func (o *LaunchOptions) hostArgs(id string, extra []string) []string {
 	switch {
 	case o.Resume == Picker:
 		args = append(args, "--resume")
-		if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && !o.Yes && o.SystemPrompt == "" {
+		if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && !o.Yes && o.SystemPrompt == "" && o.AppendPrompt == "" {
 			rest = append([]string{"--"}, rest...) // or the prompt is taken for an id
 		}
 	case o.Resume != "":
@@ -137,6 +139,9 @@ func (o *LaunchOptions) hostArgs(id string, extra []string) []string {
 	}
 	if o.SystemPrompt != "" {
 		args = append(args, "--system-prompt", o.SystemPrompt)
+	}
+	if o.AppendPrompt != "" {
+		args = append(args, "--append-system-prompt", o.AppendPrompt)
 	}
 	return append(args, rest...)
 }

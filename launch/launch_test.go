@@ -20,6 +20,7 @@ func TestFlagsThatTakeAllWordsAreFollowedByAFlag(t *testing.T) {
 		{LaunchOptions{Continue: true, Args: []string{"hello"}}, "--continue|hello"},
 		{LaunchOptions{Resume: "r", SystemPrompt: "s", Yes: true}, "--resume r --dangerously-skip-permissions --system-prompt s|"},
 		{LaunchOptions{Resume: Picker, Args: []string{"hello"}}, "--resume -- hello|"},
+		{LaunchOptions{Resume: Picker, AppendPrompt: "a", Args: []string{"hello"}}, "--resume --append-system-prompt a hello|"},
 		{LaunchOptions{Resume: Picker, Yes: true, Args: []string{"hello"}}, "--resume --dangerously-skip-permissions hello|"},
 		{LaunchOptions{Args: []string{"--dangerously-load-development-channels", "server:x", "--dangerously-skip-permissions", "-p", "--", "--dangerously-skip-permissions"}},
 			"--session-id ID -p -- --dangerously-skip-permissions|"},

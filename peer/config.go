@@ -56,6 +56,7 @@ type Mesh struct {
 	JoinedAt   wire.Time `json:"joinedAt,omitzero"`
 	RootKey    string    `json:"rootKey,omitempty"` // base64url
 	SharedDirs []string  `json:"sharedDirs,omitempty"`
+	Template   string    `json:"template,omitempty"` // by which it was set up
 
 	Extra map[string]json.RawMessage `json:"-"`
 }

@@ -95,7 +95,7 @@ exports, and ` + "`claudemesh audit verify --file`" + ` verifies them without a 
 
 A broker keeps the newest 200 000 entries unless it was told else.`,
 		Examples: []string{"claudemesh audit export > audit.jsonl"},
-		Mesh:     true,
+		Mesh:     true, NoJSON: "it prints JSON always",
 		Run: func(ctx context.Context, env *Env, _ []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error { return exportAudit(ctx, env, c) })
 		},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/templates"
 	"claudemesh/wire"
 )
 
@@ -32,6 +33,8 @@ type createdJSON struct {
 	Invite        string    `json:"invite"` // a link, for others
 	InviteUses    int       `json:"inviteUses"`
 	InviteExpires wire.Time `json:"inviteExpires"`
+	// Template is what was made of it by --template.
+	Template *appliedJSON `json:"template,omitempty"`
 }
 
 // createFlags are the flags of create.
@@ -39,6 +42,8 @@ type createFlags struct {
 	name      string
 	broker    string
 	tokenFile string
+	template  string
+	list      bool
 }
 
 func createCommand() Command {
@@ -46,31 +51,73 @@ func createCommand() Command {
 	return Command{
 		Name:  "create",
 		Theme: Meshes,
-		Args:  "<slug>",
+		Args:  "[slug]",
 		Short: "Make a mesh, join it as its admin and print an invite",
 		Long: `The broker is the one that you run with this configuration, or the one that
 --broker names. To make a mesh on a broker of another machine takes the admin
 token that is in server.json in the broker's data directory: copy that file and
 give it with --token-file.
 
-The key that owns the mesh is kept in your configuration and nowhere else.`,
+The key that owns the mesh is kept in your configuration and nowhere else.
+
+A template gives the mesh initial keys of the shared state, and launch its groups,
+roles and a hint for the system prompt. With --mesh it is applied to a mesh that
+you have joined: keys that are set stay as they are. Your own templates are files in
+templates/ in your configuration directory, YAML or JSON. Without a slug, --template
+shows the template.`,
 		Examples: []string{
 			"claudemesh create work",
 			`claudemesh create work --name "Work with the team"`,
 			"claudemesh create work --broker wss://mesh.example.com/ws --token-file server.json",
+			"claudemesh create --list-templates", "claudemesh create apollo --template dev-team",
+			"claudemesh create --template dev-team --mesh home",
 		},
+		Mesh:   true,
 		JSON:   true,
 		Output: createdJSON{},
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&f.name, "name", "", "show this `name` of the mesh; the slug if not given")
 			fs.StringVar(&f.broker, "broker", "", "make it on the broker at `url`; needed only if you run several")
 			fs.StringVar(&f.tokenFile, "token-file", "", "read the broker's admin token from `file`, which holds it alone or is a server.json")
+			fs.StringVar(&f.template, "template", "", "set it up by the template of this `name`")
+			fs.BoolVar(&f.list, "list-templates", false, "list the templates")
 		},
-		Run: func(ctx context.Context, env *Env, args []string) error { return f.create(ctx, env, args[0]) },
+		Run: func(ctx context.Context, env *Env, args []string) error { return f.run(ctx, env, args) },
 	}
 }
 
-func (f *createFlags) create(ctx context.Context, env *Env, slug string) error {
+func (f *createFlags) run(ctx context.Context, env *Env, args []string) error {
+	var t *templates.Template
+	if f.template != "" {
+		var err error
+		if t, err = findTemplate(env, f.template); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.list:
+		return listTemplates(env)
+	case len(args) == 1 && env.Mesh != "":
+		return Usagef("give a slug for a new mesh, or --mesh for one that is there")
+	case len(args) == 1:
+		return f.create(ctx, env, args[0], t)
+	case t == nil:
+		return Usagef("the slug of the mesh is missing")
+	case env.Mesh == "":
+		return showTemplate(env, t)
+	}
+	m, done, err := applyTemplate(ctx, env, env.Mesh, t)
+	if err != nil {
+		return err
+	}
+	if env.JSON {
+		return env.Out().JSON(createdJSON{Slug: m.Slug, MeshID: m.MeshID, MemberID: m.MemberID, BrokerURL: m.BrokerURL, Template: done})
+	}
+	printApplied(env, m, t, done)
+	return nil
+}
+
+func (f *createFlags) create(ctx context.Context, env *Env, slug string, t *templates.Template) error {
 	if !peer.ValidSlug(slug) {
 		return Usagef("the slug %q must be lower-case letters, digits and -, at most 64, and not begin with -", slug)
 	}
@@ -93,7 +140,16 @@ func (f *createFlags) create(ctx context.Context, env *Env, slug string) error {
 	if err != nil {
 		return explainMesh(err, &peer.Mesh{Slug: slug, BrokerURL: b.URL})
 	}
-	return printCreated(env, slug, created)
+	if t == nil {
+		return printCreated(env, slug, created)
+	}
+	m, applied, err := applyTemplate(ctx, env, created.MeshID, t)
+	created.Template = applied
+	if printErr := printCreated(env, slug, created); printErr != nil || err != nil || env.JSON {
+		return errors.Join(printErr, err)
+	}
+	printApplied(env, m, t, applied)
+	return nil
 }
 
 // make makes the mesh, its first member and an invite.
