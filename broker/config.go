@@ -32,6 +32,9 @@ type Config struct {
 	Rate           float64       // frames a second on one connection
 	Burst          int           // frames at once
 	HTTPRate       float64       // changing HTTP requests a minute from one address
+	WatchAllow     string        // addresses and networks that watches may reach beside the public ones, separated by commas
+	MemberWatches  int           // URLs watched for one member
+	MaxWatches     int           // URLs watched for one mesh
 	WebhookRate    float64       // requests a minute to one webhook
 	MailboxCap     int           // messages waiting for one recipient
 	QueueBytes     int           // outbound bytes waiting for one connection
@@ -58,7 +61,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7900", MaxConnections: 100, MaxFrame: wire.MaxOrdinaryBytes, MaxSockets: 256,
-		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
+		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, MemberWatches: 20, MaxWatches: 100, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
 		MaxFile: 4 << 30, FileQuota: 20 << 30, MinFree: 256 << 20, MaxTransfers: 64,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
 		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, AuditKeep: wire.MaxAudit, ShutdownWithin: 10 * time.Second,
@@ -82,6 +85,9 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.Burst, "burst", c.Burst, "take `n` frames at once from one connection")
 	fs.Float64Var(&c.HTTPRate, "http-rate", c.HTTPRate, "take `n` changing HTTP requests a minute from one address")
 	fs.Float64Var(&c.WebhookRate, "webhook-rate", c.WebhookRate, "take `n` requests a minute to one webhook")
+	fs.StringVar(&c.WatchAllow, "watch-allow", c.WatchAllow, "let URL watches reach these private `networks` too, such as 10.1.0.0/16, separated by commas")
+	fs.IntVar(&c.MemberWatches, "member-watches", c.MemberWatches, "watch at most `n` URLs for one member")
+	fs.IntVar(&c.MaxWatches, "max-watches", c.MaxWatches, "watch at most `n` URLs for one mesh")
 	fs.IntVar(&c.MailboxCap, "mailbox-cap", c.MailboxCap, "keep at most `n` messages waiting for one recipient")
 	fs.IntVar(&c.QueueBytes, "queue-bytes", c.QueueBytes, "close a connection that leaves `n` bytes unread")
 	fs.IntVar(&c.QueueFrames, "queue-frames", c.QueueFrames, "close a connection that leaves `n` frames unread")
@@ -105,7 +111,8 @@ func (c *Config) Check() error {
 		value float64
 	}{
 		{"max-connections", float64(c.MaxConnections)}, {"max-frame", float64(c.MaxFrame)}, {"max-sockets", float64(c.MaxSockets)},
-		{"rate", c.Rate}, {"burst", float64(c.Burst)}, {"http-rate", c.HTTPRate}, {"webhook-rate", c.WebhookRate}, {"mailbox-cap", float64(c.MailboxCap)},
+		{"rate", c.Rate}, {"burst", float64(c.Burst)}, {"http-rate", c.HTTPRate}, {"webhook-rate", c.WebhookRate},
+		{"member-watches", float64(c.MemberWatches)}, {"max-watches", float64(c.MaxWatches)}, {"mailbox-cap", float64(c.MailboxCap)},
 		{"queue-bytes", float64(c.QueueBytes)}, {"queue-frames", float64(c.QueueFrames)}, {"grace", float64(c.Grace)},
 		{"max-file", float64(c.MaxFile)}, {"file-quota", float64(c.FileQuota)}, {"max-transfers", float64(c.MaxTransfers)},
 		{"lease", float64(c.Lease)}, {"status-ttl", float64(c.StatusTTL)}, {"hook-fresh", float64(c.HookFresh)},
@@ -120,6 +127,9 @@ func (c *Config) Check() error {
 	}
 	if c.Data == "" || !filepath.IsAbs(c.Data) {
 		return fmt.Errorf("--data must be an absolute path, not %q", c.Data)
+	}
+	if _, err := parsePrefixes(c.WatchAllow); err != nil {
+		return err
 	}
 	return c.checkPublicURL()
 }

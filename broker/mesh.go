@@ -48,6 +48,7 @@ type mesh struct {
 	tidied     time.Time                    // when tidy ran
 	closed     bool
 	files      fileRoom
+	watches    map[string]*watch // by id
 
 	reminders *alarm   // for the next schedule that is due
 	sim       simState // the clock of simulations
@@ -70,7 +71,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		srv: srv, db: db, blobs: store.OpenBlobs(path), id: id, log: srv.log.With("mesh", id),
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
 		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
-		audience: make(map[string]map[*session]bool),
+		audience: make(map[string]map[*session]bool), watches: make(map[string]*watch),
 	}
 	m.reminders, m.sim.alarm = &alarm{ring: m.inBackground(m.fireSchedules)}, &alarm{ring: m.inBackground(m.tickClock)}
 	if err := db.Write(ctx, m.load); err != nil {
@@ -214,6 +215,14 @@ func (m *mesh) background(fn func()) {
 	if !m.closed {
 		m.wg.Go(fn)
 	}
+}
+
+// tryBackground is background for who does not hold m.mu. It reports whether fn runs.
+func (m *mesh) tryBackground(fn func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.background(fn)
+	return !m.closed
 }
 
 // inBackground returns what an alarm does that has fn run in the background.

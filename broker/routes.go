@@ -25,6 +25,9 @@ func routes() []route {
 		handle((*mesh).listWebhooks),
 		handle((*mesh).deleteWebhook),
 		handle((*mesh).rotateWebhook),
+		handle((*mesh).watchURL),
+		handle((*mesh).unwatch),
+		handle((*mesh).listWatches),
 
 		// The session itself.
 		order((*mesh).setStatus),

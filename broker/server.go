@@ -44,6 +44,8 @@ type Server struct {
 	stopping atomic.Bool
 	wake     chan struct{} // tells the clock that there is something to watch
 	alarms   *alarms
+	fetch    *fetcher // looks at URLs
+	polls    pollers
 
 	mu     sync.Mutex // guards all below
 	meshes map[string]*mesh
@@ -78,6 +80,11 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if srv.atRest, err = seal.NewAtRest(identity.Key, "automation-v1"); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
+	allowed, err := parsePrefixes(cfg.WatchAllow)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	srv.fetch = newFetcher(newNetGuard(allowed), nil)
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate
@@ -196,6 +203,7 @@ func ignoreClosed(err error) error {
 // shutdown ends the connections and closes the broker, within a bound.
 func (srv *Server) shutdown(hs *http.Server) error {
 	srv.stopping.Store(true)
+	srv.polls.stop()
 	srv.carried.stop() // who downloads goes on when the broker is back
 	ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.ShutdownWithin)
 	defer cancel()
@@ -226,6 +234,7 @@ func (srv *Server) connected() []*conn {
 // Close closes the meshes and gives the data directory free.
 func (srv *Server) Close() error {
 	srv.stopping.Store(true)
+	srv.polls.stop()
 	srv.mu.Lock()
 	meshes := srv.meshes
 	srv.meshes = make(map[string]*mesh)

@@ -40,6 +40,8 @@ var mayScan = map[string]string{
 	"selectStreams":      "lists all streams, a thousand at most",
 	"countStreams":       "a thousand at most",
 	"countSkills":        "a thousand at most",
+	"countWatches":       "a thousand at most",
+	"selectWatches":      "once, at Open",
 	"countWebhooks":      "a hundred at most",
 	"selectWebhooks":     "the same",
 	"countMCPs":          "a hundred at most",

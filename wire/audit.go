@@ -124,6 +124,8 @@ const (
 	AuditWebhookCreated    = "webhook_created"    // webhook, targetSpec, signature if it asks for one
 	AuditWebhookRotated    = "webhook_rotated"    // webhook
 	AuditWebhookDeleted    = "webhook_deleted"    // webhook
+	AuditWatchCreated      = "watch_created"      // watchId
+	AuditWatchDeleted      = "watch_deleted"      // watchId
 	AuditPruned            = "audit_pruned"       // id, hash: of the last entry that was
 )
 

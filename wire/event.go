@@ -17,6 +17,7 @@ const (
 	EventMCPUnregistered = "mcp_unregistered" // MCPEvent
 	EventMCPOffline      = "mcp_offline"      // MCPEvent
 	EventMCPRestored     = "mcp_restored"     // MCPEvent
+	EventWatchTriggered  = "watch_triggered"  // WatchTriggered
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

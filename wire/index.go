@@ -62,6 +62,12 @@ func Index() []Entry {
 		request(DeleteWebhook{}),
 		request(RotateWebhook{}),
 
+		request(Watch{}),
+		toPeer(WatchAck{}),
+		request(Unwatch{}),
+		request(ListWatches{}),
+		toPeer(WatchList{}),
+
 		request(ListPeers{}),
 		toPeer(PeersList{}),
 		request(MeshInfo{}),
