@@ -69,3 +69,26 @@ func TestLaunchedSessionIsAPeer(t *testing.T) {
 		again.end()
 	}
 }
+
+// TestHostWithinALaunchedSessionIsAnother has a command of a launched session
+// start a host of its own, which inherits the environment of launch.
+func TestHostWithinALaunchedSessionIsAnother(t *testing.T) {
+	m := newHostMesh(t)
+	u := m.user("bob")
+	outer := u.start(module, "launch", "--quiet", "--name", "builder")
+	p := m.sessionOf("builder")
+	id := newUUID()
+	outer.must(hostCommand{Do: "monitor", Text: "exec claude --session-id " + id})
+	inner := u.visit()
+	if to := m.address(id); to == p.Pubkey {
+		t.Error("the session within is the one that was launched")
+	}
+	mail := m.send(p.Pubkey, "for the outer")
+	outer.awaitSeen("for the outer")
+	m.awaitState(mail, wire.StateSeen)
+	inner.prompt("hi")
+	inner.call("check_messages", `{}`)
+	if got := inner.ways("for the outer"); got != nil {
+		t.Errorf("the mail of the session that was launched came to the one within by %q", got)
+	}
+}

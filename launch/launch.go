@@ -108,7 +108,8 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 		}
 	}
 	args := append([]string{program}, o.hostArgs(id, extra)...)
-	err = runHost(program, args, append(h.environ(dir, id, named, o.Persona), peer.LaunchedWithChannel+"=1"))
+	err = runHost(program, args, append(h.environ(dir, id, named, o.Persona),
+		peer.LaunchedWithChannel+"=1", peer.HostProcess+"="+strconv.Itoa(os.Getpid())))
 	if _, ran := errors.AsType[Ended](err); !ran {
 		_, stopErr := h.StopWaking(ctx, id)
 		err = errors.Join(err, stopErr)
@@ -169,7 +170,7 @@ func withoutOurs(args []string) (rest []string) {
 // environ is the environment of the host, without what one that it is in was
 // launched with.
 func (h *Host) environ(dir, id string, named bool, p peer.Persona) []string {
-	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role, peer.LaunchedWithChannel: ""}
+	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role, peer.LaunchedWithChannel: "", peer.HostProcess: ""}
 	if named {
 		set["CLAUDEMESH_SESSION_ID"] = id
 	}

@@ -43,7 +43,9 @@ func (h *Host) wake(ctx context.Context, k *keeper, mail peer.MailAnswer, rest t
 	ctx, cancel := context.WithTimeoutCause(ctx, runTime, fmt.Errorf("it took more than %v", runTime))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(extra, "-p", "--resume", k.SessionID)...)
-	cmd.Env = append(h.environ(k.dir, k.SessionID, true, h.Remembered(k.SessionID)), k.Prompted+"="+promptedIDs(mail.Records))
+	// Which process the host will be is not known yet, and it says itself which
+	// session it is.
+	cmd.Env = append(h.environ(k.dir, k.SessionID, true, h.Remembered(k.SessionID)), k.Prompted+"="+promptedIDs(mail.Records), peer.HostProcess+"=0")
 	cmd.Stdin = strings.NewReader(text)
 	stderr := &tail{max: maxRunError}
 	cmd.Stderr = stderr

@@ -32,15 +32,23 @@ func ProcessName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
+// HostProcess is the variable by which launch says which process the host is
+// that it started.
+const HostProcess = "CLAUDEMESH_HOST_PID"
+
 // HostSessionID returns the host session this process belongs to as its
 // environment says: CLAUDEMESH_SESSION_ID, which launch sets, else
 // CLAUDE_CODE_SESSION_ID, which the host gives to what it starts; empty
-// outside of a session.
+// outside of a session. A host that runs within a launched one inherits the
+// former, and would take the mail of the session that it is in: where CLAUDE_PID
+// is not HostProcess, the latter holds.
 func HostSessionID(getenv func(string) string) string {
-	if id := getenv("CLAUDEMESH_SESSION_ID"); id != "" {
-		return id
+	launched, own := getenv("CLAUDEMESH_SESSION_ID"), getenv("CLAUDE_CODE_SESSION_ID")
+	process := getenv(HostProcess)
+	if launched == "" || own != "" && process != "" && process != getenv("CLAUDE_PID") {
+		return own
 	}
-	return getenv("CLAUDE_CODE_SESSION_ID")
+	return launched
 }
 
 // LaunchedWithChannel is the variable by which launch tells the MCP server of

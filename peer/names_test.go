@@ -26,6 +26,9 @@ func TestNamesFollowTheirPrecedence(t *testing.T) {
 		{"command without a name", CommandName(env(), unnamed), ProcessName()},
 		{"own session id", HostSessionID(env("CLAUDE_CODE_SESSION_ID", "b", "CLAUDEMESH_SESSION_ID", "a")), "a"},
 		{"the host's session id", HostSessionID(env("CLAUDE_CODE_SESSION_ID", "b")), "b"},
+		{"within a launched host", HostSessionID(env("CLAUDE_CODE_SESSION_ID", "b", "CLAUDEMESH_SESSION_ID", "a", HostProcess, "7", "CLAUDE_PID", "7")), "a"},
+		{"within a host that runs in a launched one", HostSessionID(env("CLAUDE_CODE_SESSION_ID", "b", "CLAUDEMESH_SESSION_ID", "a", HostProcess, "7", "CLAUDE_PID", "8")), "b"},
+		{"within a host that names no session", HostSessionID(env("CLAUDEMESH_SESSION_ID", "a", HostProcess, "7")), "a"},
 		{"outside of a session", HostSessionID(env()), ""},
 	} {
 		if tt.got != tt.want {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,17 @@ type identity struct {
 	// host of which that is not known.
 	transcripts string
 	modeOpen    bool // nobody chose the mode here: the mesh's record of the member does
+}
+
+// hostEnv adds to the environment of the MCP server the process of the host,
+// which started it, as hooks have it.
+func hostEnv(getenv func(string) string) func(string) string {
+	return func(name string) string {
+		if name == "CLAUDE_PID" {
+			return strconv.Itoa(os.Getppid())
+		}
+		return getenv(name)
+	}
 }
 
 // identify finds out who the session is from its environment and configuration.

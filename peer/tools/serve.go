@@ -53,7 +53,7 @@ func Serve(ctx context.Context, o Options) error {
 		o.Logger.Warn("no configuration", "err", err)
 		c = new(peer.Config) // the tools say what is wrong with it
 	}
-	who := identify(o.Getenv, c)
+	who := identify(hostEnv(o.Getenv), c)
 	h := newHub(who, o.ConfigDir, o.Logger)
 	h.post.wasPrompted(promptedIDs(o.Getenv))
 	offers := &offers{hub: h, all: providers()}
