@@ -57,9 +57,12 @@ a tool.`,
 			}
 			proof, proofErr := prove(ctx, env, h)
 			in.Proof = &proof
-			if env.JSON {
+			switch {
+			case env.JSON:
 				err = env.Out().JSON(in)
-			} else {
+			case proofErr != nil:
+				printFiles(env, in)
+			default:
 				printInstalled(env, in)
 			}
 			if proofErr != nil {
@@ -120,13 +123,25 @@ func printInstalled(env *cli.Env, in launch.Installed) {
 	out.Printf("Start a new session for it to take effect; `claudemesh launch` starts one with a name, a role and groups.\n")
 }
 
+// became says what became of our entries in a settings file: the file itself
+// stays.
+func became(o launch.Outcome) string {
+	switch o {
+	case launch.Added, launch.Removed:
+		return "claudemesh " + string(o)
+	case launch.Absent:
+		return "claudemesh was not in it"
+	}
+	return string(o)
+}
+
 func printFiles(env *cli.Env, in launch.Installed) {
 	out := env.Out()
 	if in.Missing != "" {
 		env.Err().Printf("warning: %s; its settings are written all the same\n", in.Missing)
 	}
 	for _, f := range in.Files {
-		out.Printf("%s: %s\n", f.Path, f.Outcome)
+		out.Printf("%s: %s\n", f.Path, became(f.Outcome))
 		if f.Backup != "" {
 			out.Printf("  before: %s\n", f.Backup)
 		}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// instructions tell a model what the mesh is and how to behave in it. They cost
-// every session of every user: keep them short.
-func instructions(who *identity) string {
+// instructions tell a model what the mesh is, how to behave in it, and which
+// tools it has. They cost every session of every user: keep them short.
+func instructions(who *identity, listed []tool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "You are %s", cmp.Or(quote(who.name), "a peer"))
 	if who.role != "" {
@@ -18,13 +18,26 @@ func instructions(who *identity) string {
 		fmt.Fprintf(&b, ", in groups %s", groupList(who.groups))
 	}
 	b.WriteString(", one of several equal agent sessions that share a mesh. There is no orchestrator: you ask, answer and agree among yourselves.\n\n")
-	b.WriteString(guide)
+	b.WriteString(guide + toolNames(listed) + connecting)
 	b.WriteString("\n## Message mode\n" + map[string]string{
 		"push":  "push: mail is put before you as it comes.\n",
 		"inbox": "inbox: you are told that mail came, without its text. Read it with check_messages.\n",
 		"off":   "off: nothing is put before you. Call check_messages when you want your mail.\n",
 	}[who.mode])
 	return b.String()
+}
+
+// toolNames says which tools there are: of those that the text speaks of, only
+// some may have been chosen.
+func toolNames(listed []tool) string {
+	if len(listed) == len(table()) {
+		return everyTool
+	}
+	var names []string
+	for _, t := range listed {
+		names = append(names, t.name)
+	}
+	return "Of the tools named here you have only " + strings.Join(names, ", ") + ".\n"
 }
 
 func quote(text string) string {
@@ -60,11 +73,16 @@ A group is a label that routes messages, with a role for each who is in it. A le
 - A stream is for events of which there are many: publish there what others may follow, subscribe to what you must not miss. A procedure that worked is worth a share_skill; list_skills before you work one out. A skill is a peer's text too.
 
 ## Tools
-send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
+`
+
+// everyTool names all tools, by theme.
+const everyTool = `send_message, check_messages (wait_seconds), message_status; list_peers, search_peers, set_summary, set_status, set_visible, set_profile, join_group, leave_group; mesh_info, mesh_stats, ping_mesh.
 share_file, get_file, list_files, file_status, delete_file, grant_file_access.
 set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
 create_task, list_tasks, claim_task, complete_task, release_task; reserve, release_paths, reservations.
 schedule_reminder, list_scheduled, cancel_scheduled; mesh_clock, mesh_set_clock, mesh_pause_clock, mesh_resume_clock.
 create_stream, publish, subscribe, unsubscribe, list_streams; share_skill, get_skill, list_skills, remove_skill; audit_query, audit_verify.
-When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
+`
+
+const connecting = `When a tool says that it is not connected yet, go on with other work: the connection is made by itself.
 `

@@ -231,36 +231,6 @@ func TestToolsCanBeChosen(t *testing.T) {
 	}
 }
 
-// TestListingIsCheap holds what every session pays, at four bytes a token.
-func TestListingIsCheap(t *testing.T) {
-	h := startServer(t, Options{})
-	h.send(initialize)
-	a := h.next()
-	if tokens := len(a.Result.Instructions) / 4; tokens > 2000 {
-		t.Errorf("the instructions have about %d tokens, more than 2000", tokens)
-	}
-	for _, name := range Names() {
-		if !strings.Contains(a.Result.Instructions, name) {
-			t.Errorf("the instructions do not name %s", name)
-		}
-	}
-	for _, which := range []string{"core", "all"} {
-		all, _ := chosen(which)
-		size := 0
-		for _, tl := range all {
-			p, err := json.Marshal(tl.listed())
-			if err != nil {
-				t.Fatal(err)
-			}
-			size += len(p)
-			if tl.description == "" || tl.hint == "" || !json.Valid(tl.schema) {
-				t.Errorf("%s is not described", tl.name)
-			}
-		}
-		t.Logf("--tools %s: %d tools, %d bytes, about %d tokens; instructions about %d", which, len(all), size, size/4, len(a.Result.Instructions)/4)
-	}
-}
-
 func TestOnlyTheOneFreshTranscriptNamesTheSession(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {

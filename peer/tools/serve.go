@@ -98,7 +98,7 @@ func run(ctx context.Context, h *hub) {
 // link answers for the offers, which are not known when the server starts.
 func newServer(h *hub, listed []tool, offers *offers, version string) *server.MCPServer {
 	options := []server.ServerOption{
-		server.WithInstructions(instructions(&h.who)),
+		server.WithInstructions(instructions(&h.who, listed)),
 		server.WithToolCapabilities(false),
 		server.WithExperimental(map[string]any{"claude/channel": map[string]any{}}),
 		server.WithRecovery(),
