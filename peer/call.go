@@ -19,6 +19,7 @@ const (
 // A call is a request that waits for its answer.
 type call struct {
 	want   wire.Type
+	size   int         // of its frame
 	answer chan answer // holds one
 }
 
@@ -58,7 +59,7 @@ func (c *Client) roundTrip(ctx context.Context, req wire.Frame, want wire.Type, 
 	if len(frame) > wire.MaxFrameBytes {
 		return nil, wire.Errorf(wire.TooLarge, "%s has %d bytes, more than the %d that a frame may have", req.FrameType(), len(frame), wire.MaxFrameBytes)
 	}
-	w := &call{want: want, answer: make(chan answer, 1)}
+	w := &call{want: want, size: len(frame), answer: make(chan answer, 1)}
 	if err := c.begin(id, w, frame, limit); err != nil {
 		return nil, fmt.Errorf("%s: %w", req.FrameType(), err)
 	}

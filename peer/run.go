@@ -171,12 +171,12 @@ func (c *Client) lost(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn = nil
+	if errors.Is(explain(err), errTooBig) {
+		c.dropLargest()
+	}
 	for id, w := range c.calls {
 		delete(c.calls, id)
 		w.answer <- answer{err: ErrLost}
-	}
-	if errors.Is(explain(err), errTooBig) {
-		c.dropLargest()
 	}
 	s := Status{State: StateReconnecting, Err: explain(err)}
 	switch {

@@ -248,17 +248,29 @@ func (c *Client) resend(s *Sending) {
 	}
 }
 
-// dropLargest fails the largest message that waits for an answer, after the
-// broker closed the connection because of a frame that was too big: repeated,
-// it would close every connection. It is called with mu held.
+// dropLargest fails the largest message or call that waits for an answer, after
+// the broker closed the connection because of a frame that was too big:
+// repeated, it would close every connection. It is called with mu held.
 func (c *Client) dropLargest() {
 	var largest *Sending
+	size := 0
 	for _, s := range c.sends {
-		if largest == nil || len(s.frame) > len(largest.frame) {
-			largest = s
+		if len(s.frame) > size {
+			largest, size = s, len(s.frame)
 		}
 	}
-	if largest != nil {
-		c.settle(largest, wire.Ack{}, wire.Errorf(wire.TooLarge, "the broker takes no message of %d bytes; shorten it, or send it in parts", len(largest.frame)))
+	request := ""
+	for id, w := range c.calls {
+		if w.size > size {
+			request, size = id, w.size
+		}
+	}
+	switch {
+	case request != "":
+		w := c.calls[request]
+		delete(c.calls, request)
+		w.answer <- answer{err: wire.Errorf(wire.TooLarge, "the broker takes no request of %d bytes: say less at once, or share a file", size)}
+	case largest != nil:
+		c.settle(largest, wire.Ack{}, wire.Errorf(wire.TooLarge, "the broker takes no message of %d bytes; shorten it, or send it in parts", size))
 	}
 }

@@ -403,6 +403,32 @@ func TestFrameThatIsTooBigIsNotRepeated(t *testing.T) {
 	})
 }
 
+func TestRequestThatIsTooBigSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newPipeBroker(t, func(k *brokerConn, n int) {
+			k.hello()
+			if n == 1 {
+				k.read()
+				k.read()
+				k.ws.Close(wire.CloseTooBig, "frame too big")
+				return
+			}
+			k.serve(nil)
+		})
+		c := b.open()
+		small, err := c.SendAsync(t.Context(), SendRequest{Target: newKey(t).Public().String(), Text: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Publish(t.Context(), "s", []byte(`"`+strings.Repeat("x", 1000)+`"`)); !errors.Is(err, &wire.Error{Code: wire.TooLarge}) {
+			t.Errorf("the large request: %v", err)
+		}
+		if _, err := small.Wait(t.Context()); err != nil {
+			t.Errorf("the message beside it: %v", err)
+		}
+	})
+}
+
 func TestCloseFailsWhatIsUnderWay(t *testing.T) {
 	b := newTestBroker(t, func(k *brokerConn, _ int) {
 		k.hello()
