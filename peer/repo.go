@@ -117,6 +117,8 @@ func (r *Repo) Patterns(texts []string) ([]string, error) {
 		full := filepath.ToSlash(text)
 		root := filepath.ToSlash(r.Root) + "/"
 		switch {
+		case full == "":
+			// Not the directory: it may be a variable of a script that is not set.
 		case strings.HasPrefix(full, root):
 			full = full[len(root):]
 		case !strings.HasPrefix(full, "/"):

@@ -90,7 +90,7 @@ func TestPatternsAreThoseOfTheRepository(t *testing.T) {
 	r := Repo{Root: "/repo/it", Prefix: "src/parser/"}
 	for _, c := range []struct{ text, want string }{
 		{"lex.go", "src/parser/lex.go"}, {"./lex.go", "src/parser/lex.go"}, {"../x", "src/x"}, {"../../x/*", "x/*"}, {"..", "src"}, {"../..", "**"},
-		{"/docs", "docs"}, {"/repo/it/a/b", "a/b"}, {".", "src/parser"}, {"**/*.go", "src/parser/**/*.go"}, {"../../..", ""},
+		{"/docs", "docs"}, {"/repo/it/a/b", "a/b"}, {".", "src/parser"}, {"**/*.go", "src/parser/**/*.go"}, {"../../..", ""}, {"", ""},
 	} {
 		got, err := r.Patterns([]string{c.text})
 		if c.want == "" && err == nil || c.want != "" && (err != nil || !reflect.DeepEqual(got, []string{c.want})) {
