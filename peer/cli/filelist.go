@@ -43,8 +43,11 @@ func fileListCommand() Command {
 					return env.Out().JSON(list.Files)
 				}
 				printFiles(env, list.Files)
-				if len(list.Files) == 0 {
-					env.Err().Printf("There is no such file for you in %s. Share one with `claudemesh file share <path>`.\n", c.Mesh().Slug)
+				switch {
+				case len(list.Files) == 0 && (len(args) > 0 || from != ""):
+					env.Err().Printf("There is no such file for you in %s.\n", c.Mesh().Slug)
+				case len(list.Files) == 0:
+					env.Err().Printf("There are no files for you in %s. Share one with `claudemesh file share <path>`.\n", c.Mesh().Slug)
 				}
 				return nil
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"sync"
 	"time"
 
 	"claudemesh/peer"
@@ -207,16 +208,7 @@ func (m *mail) awaitEither(ctx context.Context, within time.Duration, inside *se
 
 // follow shows messages as they come until ctx ends, which is no error.
 func (m *mail) follow(ctx context.Context, c *peer.Client) error {
-	ended := make(chan struct{})
-	reporting, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(ended)
-		reportState(reporting, m.env, c)
-	}()
-	defer func() {
-		stop()
-		<-ended
-	}()
+	defer reportingState(ctx, m.env, c)()
 	for {
 		r, err := c.Next(ctx)
 		if ctx.Err() != nil {
@@ -228,6 +220,17 @@ func (m *mail) follow(ctx context.Context, c *peer.Client) error {
 		if err := m.show(&r); err != nil {
 			return err
 		}
+	}
+}
+
+// reportingState runs reportState beside its caller until stop is called.
+func reportingState(ctx context.Context, env *Env, c *peer.Client) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var reporter sync.WaitGroup
+	reporter.Go(func() { reportState(ctx, env, c) })
+	return func() {
+		cancel()
+		reporter.Wait()
 	}
 }
 

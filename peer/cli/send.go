@@ -133,7 +133,7 @@ func readText(env *Env, text string) (string, error) {
 		text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	}
 	if !utf8.ValidString(text) {
-		return "", errors.New("the message is not UTF-8 text: encode it, with base64 for instance")
+		return "", errors.New("the text is not UTF-8: encode it, with base64 for instance")
 	}
 	return text, nil
 }

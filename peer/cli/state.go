@@ -160,7 +160,10 @@ func stateListCommand() Command {
 					table.Row(Styled{Bold, e.Key}, e.UpdatedBy, e.UpdatedAt.Std(), e.Value)
 				}
 				table.Flush()
-				if len(shown) == 0 {
+				switch {
+				case len(shown) == 0 && len(list.Entries) > 0:
+					env.Err().Printf("No key in %s begins with %s.\n", c.Mesh().Slug, args[0])
+				case len(shown) == 0:
 					env.Err().Printf("Nothing is set in %s. Set a key with `claudemesh state set <key> <value>`.\n", c.Mesh().Slug)
 				}
 				return nil

@@ -45,16 +45,7 @@ func (w *stateWatch) run(ctx context.Context, c *peer.Client) error {
 		w.known[e.Key] = e.UpdatedAt
 	}
 	w.env.Err().Printf("Watching the state of %s. Ctrl-C ends.\n", c.Mesh().Slug)
-	ended := make(chan struct{})
-	reporting, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(ended)
-		reportState(reporting, w.env, c)
-	}()
-	defer func() {
-		stop()
-		<-ended
-	}()
+	defer reportingState(ctx, w.env, c)()
 	return w.follow(ctx, c)
 }
 

@@ -167,6 +167,7 @@ type arrival struct {
 // watchStreams prints what comes of streams until ctx ends.
 func watchStreams(ctx context.Context, env *Env, c *peer.Client, names []string, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer reportingState(ctx, env, c)()
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()

@@ -194,6 +194,8 @@ func taskListCommand() Command {
 					return err
 				case env.JSON:
 					return env.Out().JSON(list.Tasks)
+				case len(list.Tasks) == 0 && req == (wire.ListTasks{}):
+					env.Err().Printf("%s has no tasks. Make one with `claudemesh task create <title>`.\n", c.Mesh().Slug)
 				case len(list.Tasks) == 0:
 					env.Err().Printf("There are no such tasks in %s.\n", c.Mesh().Slug)
 				}
