@@ -9,8 +9,9 @@ import (
 	"claudemesh/wire"
 )
 
-// tooLong refuses a field of more than n characters as a request that is wrong;
-// fits, as one that is too large.
+// tooLong refuses a field of a message or the presence, which is a request that
+// is wrong if it has more than n characters. What is shared fits, or is too
+// large.
 func tooLong(field, s string, n int) error {
 	if utf8.RuneCountInString(s) > n {
 		return wire.Errorf(wire.BadRequest, "%s is longer than %d characters", field, n)
@@ -41,13 +42,22 @@ func fits(field, s string, n int) error {
 	return nil
 }
 
-// checkTags refuses tags that nothing could be found by.
-func checkTags(tags []string) error {
-	if len(tags) > wire.MaxTags {
-		return wire.Errorf(wire.TooLarge, "tags has %d entries, and %d are the most: leave some out", len(tags), wire.MaxTags)
+// few refuses a list of more than n entries.
+func few[T any](field string, list []T, n int) error {
+	if len(list) > n {
+		return wire.Errorf(wire.TooLarge, "%s has %d entries, and %d are the most: leave some out", field, len(list), n)
+	}
+	return nil
+}
+
+// checkTags refuses more than most tags, and those that nothing could be found
+// by, or that have more than n characters.
+func checkTags(tags []string, most, n int) error {
+	if err := few("tags", tags, most); err != nil {
+		return err
 	}
 	for _, tag := range tags {
-		if err := checkText("a tag", tag, wire.MaxTag); err != nil {
+		if err := checkText("a tag", tag, n); err != nil {
 			return err
 		}
 		if strings.ContainsFunc(tag, unicode.IsControl) {
@@ -59,19 +69,19 @@ func checkTags(tags []string) error {
 
 // checkName checks the name of a thing that members make.
 func checkName(what, name string, most int) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > most || wire.HasControl(name) {
+	if name == "" || wire.HasControl(name) {
 		return wire.Errorf(wire.BadRequest, "the name of a %s must have 1 to %d characters without control characters", what, most)
 	}
-	return nil
+	return fits("the name of a "+what, name, most)
 }
 
 // checkWords checks a list of at most n short texts.
 func checkWords(field string, words []string, n int) error {
-	if len(words) > n {
-		return wire.Errorf(wire.BadRequest, "%s has more than %d entries", field, n)
+	if err := few(field, words, n); err != nil {
+		return err
 	}
 	for _, w := range words {
-		if err := tooLong(field, w, wire.MaxSkillName); err != nil {
+		if err := fits("an entry of "+field, w, wire.MaxSkillName); err != nil {
 			return err
 		}
 	}
@@ -80,11 +90,8 @@ func checkWords(field string, words []string, n int) error {
 
 // checkPath refuses a path or pattern that no file can have.
 func checkPath(field, path string, limit int) error {
-	if utf8.RuneCountInString(path) > limit {
-		return wire.Errorf(wire.BadRequest, "%s is longer than %d characters", field, limit)
-	}
 	if strings.ContainsRune(path, 0) {
 		return wire.Errorf(wire.BadRequest, "%s has a zero byte", field)
 	}
-	return nil
+	return fits(field, path, limit)
 }

@@ -41,15 +41,15 @@ func checkContext(req *wire.ShareContext) error {
 	if err := checkText("summary", req.Summary, wire.MaxContextSummary); err != nil {
 		return err
 	}
-	if err := checkTags(req.Tags); err != nil {
+	if err := checkTags(req.Tags, wire.MaxTags, wire.MaxTag); err != nil {
 		return err
 	}
 	for _, l := range []struct {
 		name string
 		list []string
 	}{{"filesRead", req.FilesRead}, {"keyFindings", req.KeyFindings}} {
-		if len(l.list) > wire.MaxContextList {
-			return wire.Errorf(wire.TooLarge, "%s has %d entries, and %d are the most: give those that matter", l.name, len(l.list), wire.MaxContextList)
+		if err := few(l.name, l.list, wire.MaxContextList); err != nil {
+			return err
 		}
 		for _, s := range l.list {
 			if err := fits("an entry of "+l.name, s, wire.MaxContextItem); err != nil {

@@ -17,7 +17,7 @@ func (m *mesh) remember(c *call, req wire.Remember) (wire.MemoryStored, error) {
 	if n := jsonSize(req.Content); n > wire.MaxMemoryBytes {
 		return wire.MemoryStored{}, wire.Errorf(wire.TooLarge, "content has %d bytes, and %d are the most: say it shorter, or share a file", n, wire.MaxMemoryBytes)
 	}
-	if err := checkTags(req.Tags); err != nil {
+	if err := checkTags(req.Tags, wire.MaxTags, wire.MaxTag); err != nil {
 		return wire.MemoryStored{}, err
 	}
 	res := wire.MemoryStored{ID: store.NewID()}

@@ -103,7 +103,7 @@ func TestPeerFileRequestsAreRefused(t *testing.T) {
 		{alice.pub(), "x", wire.PeerNotFound}, // nobody of the member but who asks
 		{bob.pub()[:12], "x", wire.BadRequest},
 		{"bob", "x", wire.BadRequest},
-		{bob.pub(), strings.Repeat("x", wire.MaxPath+1), wire.BadRequest},
+		{bob.pub(), strings.Repeat("x", wire.MaxPath+1), wire.TooLarge},
 		{bob.pub(), "a\x00b", wire.BadRequest},
 	} {
 		if got := a.told(a.askFile(c.target, c.path)); got["type"] != "error" || got["code"] != string(c.code) {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,14 +47,17 @@ func (m *mesh) checkReserve(c *call, req *wire.Reserve) (*reserveCheck, error) {
 	switch {
 	case req.Repo == "" || utf8.RuneCountInString(req.Repo) > wire.MaxRepo || wire.HasControl(req.Repo):
 		return nil, wire.Errorf(wire.BadRequest, "repo must have 1 to %d characters without control characters", wire.MaxRepo)
-	case len(req.Patterns) == 0 || len(req.Patterns) > wire.MaxPatterns:
+	case len(req.Patterns) == 0:
 		return nil, wire.Errorf(wire.BadRequest, "give 1 to %d patterns", wire.MaxPatterns)
 	case k.ttl <= 0 || k.ttl > wire.MaxReserveFor:
 		return nil, wire.Errorf(wire.BadRequest, "ttl must be 1 second to %d days", wire.MaxReserveFor/(24*time.Hour))
-	case utf8.RuneCountInString(req.Reason) > wire.MaxReason || wire.HasControl(req.Reason):
-		return nil, wire.Errorf(wire.BadRequest, "reason must have at most %d characters without control characters", wire.MaxReason)
+	case wire.HasControl(req.Reason):
+		return nil, wire.Errorf(wire.BadRequest, "reason must be one line without control characters")
 	}
-	var err error
+	err := cmp.Or(few("patterns", req.Patterns, wire.MaxPatterns), fits("reason", req.Reason, wire.MaxReason))
+	if err != nil {
+		return nil, err
+	}
 	if k.patterns, err = parsePatterns(req.Patterns); err != nil {
 		return nil, err
 	}

@@ -84,13 +84,15 @@ func TestReservationsThatAreRefused(t *testing.T) {
 	alice := b.join("alice")
 	p, cmd := alice.modern("a"), alice.command(false)
 	for _, f := range []map[string]any{
-		reserveFields(""), reserveFields("../x"), reserveFields(strings.Repeat("*a", wire.MaxWildcards+1)), reserveFields(strings.Repeat("x ", wire.MaxPatterns+1)), reserveFields("x", "repo", ""),
+		reserveFields(""), reserveFields("../x"), reserveFields(strings.Repeat("*a", wire.MaxWildcards+1)), reserveFields("x", "repo", ""),
 		reserveFields("x", "repo", strings.Repeat("x", wire.MaxRepo+1)), reserveFields("x", "ttl", -1), reserveFields("x", "ttl", int64(1)<<62),
-		reserveFields("x", "ttl", int64(wire.MaxReserveFor/time.Second)+1), reserveFields("x", "reason", strings.Repeat("x", wire.MaxReason+1)),
+		reserveFields("x", "ttl", int64(wire.MaxReserveFor/time.Second)+1), reserveFields("x", "reason", "two\nlines"),
 		{"type": "release"}, {"type": "release", "ids": []string{"x"}, "repo": "r"}, {"type": "release", "repo": "r", "patterns": []string{".."}},
 	} {
 		p.refusedWith(wire.BadRequest, f)
 	}
+	p.refusedWith(wire.TooLarge, reserveFields(strings.Repeat("x ", wire.MaxPatterns+1)))
+	p.refusedWith(wire.TooLarge, reserveFields("x", "reason", strings.Repeat("x", wire.MaxReason+1)))
 	cmd.refusedWith(wire.BadRequest, reserveFields("x", "untilGone", true))
 	p.refusedWith(wire.NotFound, map[string]any{"type": "release", "ids": []string{"x"}})
 	if got := p.reserved(""); got != "" {

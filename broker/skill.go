@@ -63,7 +63,7 @@ func checkSkill(req *wire.ShareSkill) error {
 	if len(req.Instructions) > wire.MaxInstructionBytes {
 		return wire.Errorf(wire.TooLarge, "the instructions have %d bytes, more than %d: share what they need beside as a file", len(req.Instructions), wire.MaxInstructionBytes)
 	}
-	if err := tooLong("description", req.Description, wire.MaxSkillText); err != nil {
+	if err := fits("description", req.Description, wire.MaxSkillText); err != nil {
 		return err
 	}
 	if err := checkWords("tags", req.Tags, wire.MaxSkillTags); err != nil {
@@ -86,7 +86,7 @@ func checkManifest(f *wire.SkillManifest) error {
 		{"when_to_use", f.WhenToUse, wire.MaxSkillText}, {"description", f.Description, wire.MaxSkillText},
 		{"argument_hint", f.ArgumentHint, wire.MaxSkillName}, {"model", f.Model, wire.MaxSkillName}, {"agent", f.Agent, wire.MaxSkillName},
 	} {
-		if err := tooLong(t.field, t.text, t.max); err != nil {
+		if err := fits(t.field, t.text, t.max); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func brief(row *store.Skill) wire.SkillBrief {
 const skillListBytes = 1 << 20
 
 func (m *mesh) listSkills(_ *call, req wire.ListSkills) (wire.SkillList, error) {
-	if err := tooLong("query", req.Query, wire.MaxSkillText); err != nil {
+	if err := fits("query", req.Query, wire.MaxSkillText); err != nil {
 		return wire.SkillList{}, err
 	}
 	res := wire.SkillList{Skills: []wire.SkillBrief{}}

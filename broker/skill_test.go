@@ -145,16 +145,16 @@ func TestSkillsAreChecked(t *testing.T) {
 		code  string
 	}{
 		"no name":                {skill(""), "bad_request"},
-		"a long name":            {skill(strings.Repeat("x", wire.MaxSkillName+1)), "bad_request"},
+		"a long name":            {skill(strings.Repeat("x", wire.MaxSkillName+1)), "too_large"},
 		"a line break in it":     {skill("x\ny"), "bad_request"},
 		"no instructions":        {skill("x", "instructions", " \n"), "bad_request"},
 		"long instructions":      {skill("x", "instructions", strings.Repeat("x", wire.MaxInstructionBytes+1)), "too_large"},
-		"a long description":     {skill("x", "description", strings.Repeat("x", wire.MaxSkillText+1)), "bad_request"},
+		"a long description":     {skill("x", "description", strings.Repeat("x", wire.MaxSkillText+1)), "too_large"},
 		"a tag that is no text":  {skill("x", "tags", []any{1}), "bad_request"},
-		"many tags":              {skill("x", "tags", make([]string, wire.MaxSkillTags+1)), "bad_request"},
+		"many tags":              {skill("x", "tags", make([]string, wire.MaxSkillTags+1)), "too_large"},
 		"a context of its own":   {manifest("context", "fork\nmodel: x"), "bad_request"},
-		"a long hint":            {manifest("argument_hint", strings.Repeat("x", wire.MaxSkillName+1)), "bad_request"},
-		"many tools":             {manifest("allowed_tools", make([]string, wire.MaxSkillTools+1)), "bad_request"},
+		"a long hint":            {manifest("argument_hint", strings.Repeat("x", wire.MaxSkillName+1)), "too_large"},
+		"many tools":             {manifest("allowed_tools", make([]string, wire.MaxSkillTools+1)), "too_large"},
 		"a manifest that is one": {skill("x", "manifest", "fork"), "bad_request"},
 	} {
 		if f := a.askAny(c.frame); f["type"] != "error" || f["code"] != c.code {

@@ -319,7 +319,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}{
 		"one subscription too many": {subscribeTo("more"), "limit"},
 		"no name":                   {subscribeTo(""), "bad_request"},
-		"a long name":               {map[string]any{"type": "create_stream", "name": strings.Repeat("x", wire.MaxStreamName+1)}, "bad_request"},
+		"a long name":               {map[string]any{"type": "create_stream", "name": strings.Repeat("x", wire.MaxStreamName+1)}, "too_large"},
 		"a control character":       {map[string]any{"type": "publish", "stream": "a\nb", "data": 1}, "bad_request"},
 		"no data":                   {map[string]any{"type": "publish", "stream": "a"}, "bad_request"},
 		"too much is kept":          {map[string]any{"type": "create_stream", "name": "a", "keep": wire.MaxKeep + 1}, "bad_request"},

@@ -45,22 +45,16 @@ func (m *mesh) createTask(c *call, req wire.CreateTask) (wire.TaskCreated, error
 
 // checkTask checks a task by itself.
 func checkTask(req *wire.CreateTask) error {
+	if err := checkText("title", req.Title, wire.MaxTaskTitle); err != nil {
+		return err
+	}
 	switch {
-	case req.Title == "" || utf8.RuneCountInString(req.Title) > wire.MaxTaskTitle:
-		return wire.Errorf(wire.BadRequest, "title must have 1 to %d characters", wire.MaxTaskTitle)
 	case utf8.RuneCountInString(req.Assignee) > wire.MaxName || wire.HasControl(req.Assignee):
 		return wire.Errorf(wire.BadRequest, "assignee must have at most %d characters without control characters", wire.MaxName)
 	case utf8.RuneCountInString(req.Priority) > wire.MaxTaskPriority || wire.HasControl(req.Priority):
 		return wire.Errorf(wire.BadRequest, "priority must be low, normal, high or urgent")
-	case len(req.Tags) > wire.MaxTaskTags:
-		return wire.Errorf(wire.BadRequest, "at most %d tags", wire.MaxTaskTags)
 	}
-	for _, tag := range req.Tags {
-		if tag == "" || utf8.RuneCountInString(tag) > wire.MaxTaskTag || wire.HasControl(tag) {
-			return wire.Errorf(wire.BadRequest, "a tag must have 1 to %d characters without control characters", wire.MaxTaskTag)
-		}
-	}
-	return nil
+	return checkTags(req.Tags, wire.MaxTaskTags, wire.MaxTaskTag)
 }
 
 func (m *mesh) claimTask(c *call, req wire.ClaimTask) (wire.TaskList, error) {
@@ -136,8 +130,13 @@ func (m *mesh) completeTask(c *call, req wire.CompleteTask) (wire.TaskList, erro
 		return res, wire.Errorf(wire.TooLarge, "the result has %d bytes, more than %d: share it as a file and name it here", len(req.Result), wire.MaxTaskResult)
 	}
 	err := m.contribute(c, func(tx *store.Tx) error {
-		if _, err := findTask(&tx.Rx, req.TaskID); err != nil {
+		t, err := findTask(&tx.Rx, req.TaskID)
+		if err != nil {
 			return err
+		}
+		// Older clients are told of no refusal: they expect the list.
+		if t.Status == store.TaskDone && req.Brief && req.Result != t.Result {
+			return wire.Errorf(wire.Conflict, "task %s was completed by %s already, and its result stays: share yours otherwise", t.ID, cmp.Or(t.Completer, "somebody"))
 		}
 		if err := tx.CompleteTask(req.TaskID, req.Result, c.session.name, time.Now()); err != nil {
 			return err

@@ -83,6 +83,10 @@ func TestTheLifeOfATask(t *testing.T) {
 		t.Errorf("completed: %v", got)
 	}
 	p.tasks(map[string]any{"type": "complete_task", "taskId": id, "result": "overwritten"})
+	p.refusedWith(wire.Conflict, map[string]any{"type": "complete_task", "taskId": id, "result": "overwritten", "brief": true})
+	if got := p.tasks(map[string]any{"type": "complete_task", "taskId": id, "result": "done by alice", "brief": true}); len(got) != 1 {
+		t.Errorf("completed once more with the same result: %v", got)
+	}
 	if got := p.task(id); got["result"] != "done by alice" || got["completedBy"] != "alice" || got["claimedBy"] != "bob" || got["completedAt"] == nil {
 		t.Errorf("%v", got)
 	}
@@ -115,11 +119,12 @@ func TestTasksThatAreRefused(t *testing.T) {
 		fields map[string]any
 	}{
 		{wire.BadRequest, map[string]any{"type": "create_task"}},
-		{wire.BadRequest, map[string]any{"type": "create_task", "title": long}},
+		{wire.TooLarge, map[string]any{"type": "create_task", "title": long}},
+		{wire.BadRequest, map[string]any{"type": "create_task", "title": " \n"}},
 		{wire.BadRequest, map[string]any{"type": "create_task", "title": "t", "priority": long}},
 		{wire.BadRequest, map[string]any{"type": "create_task", "title": "t", "assignee": long}},
 		{wire.BadRequest, map[string]any{"type": "create_task", "title": "t", "tags": []string{""}}},
-		{wire.BadRequest, map[string]any{"type": "create_task", "title": "t", "tags": strings.Split(long[:200], "x")}},
+		{wire.TooLarge, map[string]any{"type": "create_task", "title": "t", "tags": strings.Split(long[:200], "x")}},
 		{wire.BadRequest, map[string]any{"type": "create_task", "title": "t", "tags": "x"}},
 		{wire.InvalidTarget, map[string]any{"type": "create_task", "title": "t", "assignee": "#x"}},
 		{wire.UnknownRecipient, map[string]any{"type": "create_task", "title": "t", "assignee": "nobody"}},

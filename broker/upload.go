@@ -119,16 +119,13 @@ func fileTags(s string) ([]string, error) {
 	}
 	for _, t := range given {
 		if t = strings.TrimSpace(clean(t, wire.MaxFileTag+1)); utf8.RuneCountInString(t) > wire.MaxFileTag {
-			return nil, wire.Errorf(wire.BadRequest, "the tag %q is longer than %d characters", t, wire.MaxFileTag)
+			return nil, wire.Errorf(wire.TooLarge, "the tag %q is longer than %d characters", t, wire.MaxFileTag)
 		}
 		if t != "" {
 			tags = append(tags, t)
 		}
 	}
-	if len(tags) > wire.MaxFileTags {
-		return nil, wire.Errorf(wire.BadRequest, "a file has at most %d tags", wire.MaxFileTags)
-	}
-	return tags, nil
+	return tags, few("tags", tags, wire.MaxFileTags)
 }
 
 // fileTarget returns who may fetch a file as it is stored: "" for everyone.

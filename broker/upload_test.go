@@ -159,8 +159,8 @@ func TestUploadsThatCannotBeTaken(t *testing.T) {
 		"for a channel":       {a.upload("x", "x", map[string]string{wire.HeaderTarget: "#x"}), "invalid_target"},
 		"sealed without keys": {a.upload("x", "x", map[string]string{wire.HeaderEncrypted: "true"}), "bad_request"},
 		"sealed to no key":    {a.upload("x", "x", map[string]string{wire.HeaderEncrypted: "true", wire.HeaderFileKeys: `[{"peerPubkey":"x"}]`}), "bad_request"},
-		"with too many tags":  {a.upload("x", "x", map[string]string{wire.HeaderTags: `["` + strings.Repeat(`a","`, 40) + `a"]`}), "bad_request"},
-		"with a long tag":     {a.upload("x", "x", map[string]string{wire.HeaderTags: `["` + strings.Repeat("a", 65) + `"]`}), "bad_request"},
+		"with too many tags":  {a.upload("x", "x", map[string]string{wire.HeaderTags: `["` + strings.Repeat(`a","`, 40) + `a"]`}), "too_large"},
+		"with a long tag":     {a.upload("x", "x", map[string]string{wire.HeaderTags: `["` + strings.Repeat("a", 65) + `"]`}), "too_large"},
 	} {
 		if status, res := c.u.try(); res["error"] != c.want || status == 200 || res["message"] == "" {
 			t.Errorf("%s: %d %v, want %s", name, status, res, c.want)

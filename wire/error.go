@@ -19,7 +19,7 @@ const (
 // The codes of every other failure. The connection stays open.
 const (
 	NoHello          Code = "no_hello"           // a frame before hello
-	BadRequest       Code = "bad_request"        // a field is missing, of the wrong type, out of range or too long
+	BadRequest       Code = "bad_request"        // a field is missing, of the wrong type or out of range; of a hello, a message or the presence also too long
 	UnknownType      Code = "unknown_type"       // a frame of a type that does not exist
 	Internal         Code = "internal"           // the broker failed; it has logged why
 	Unavailable      Code = "unavailable"        // the broker cannot store now, a full disk for instance; nothing was kept
@@ -30,7 +30,7 @@ const (
 	Ambiguous        Code = "ambiguous"          // the prefix fits several keys; the candidates are given
 	UnknownRecipient Code = "unknown_recipient"  // the prefix fits no key of the mesh
 	Conflict         Code = "conflict"           // the id was used for something else
-	TooLarge         Code = "too_large"          // over a documented limit, but within the frame limit
+	TooLarge         Code = "too_large"          // what is shared, or searched for, is over a documented limit, but within the frame limit
 	Limit            Code = "limit"              // a quota is used up
 	PeerNotFound     Code = "peer_not_found"     // the peer whose files are asked for is not connected
 	TaskNotClaimable Code = "task_not_claimable" // there is no such task, or it is not open

@@ -20,8 +20,8 @@ type Recall struct {
 	// Query may be empty where another field says what to find; then the newest
 	// come first. It has at most MaxQuery characters.
 	Query string `json:"query"`
-	// Tag and Author, the name of who remembered, narrow the search; case does
-	// not matter.
+	// Tag and Author, the name of who remembered, narrow the search; the case of
+	// ASCII letters does not matter.
 	Tag    string `json:"tag,omitempty"`
 	Author string `json:"author,omitempty"`
 	// After and Before bound when it was remembered; both are included.

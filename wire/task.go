@@ -56,7 +56,7 @@ type ClaimTask struct {
 }
 
 // CompleteTask finishes a task, whoever claimed it. One that is done stays as it
-// is. Refused with TaskNotFound.
+// is; with Brief, another result for it is a Conflict. Refused with TaskNotFound.
 type CompleteTask struct {
 	TaskID string `json:"taskId"`
 	Result string `json:"result,omitempty"` // at most MaxTaskResult bytes
