@@ -159,7 +159,7 @@ func (m *mesh) savedSession(mb *member, a store.Address, r *store.Session) *sess
 		mesh: m, member: mb, addr: a.ID, key: wireKey(a.Key), presence: store.NewID(), name: r.DisplayName,
 		summary: r.Summary, connected: r.Connected, goneAt: time.Now(), status: newStatus(),
 		hello: wire.Hello{SessionID: r.HostSession, Role: r.Role, Cwd: r.Cwd, Hostname: r.Hostname, PID: r.PID,
-			PeerType: r.PeerType, Channel: r.Channel, Model: r.Model},
+			PeerType: r.PeerType, Channel: r.Channel, Model: r.Model, Proto: r.Proto},
 	}
 	s.restore(r)
 	return s

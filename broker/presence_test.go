@@ -283,7 +283,7 @@ func TestARestartIsNoEvent(t *testing.T) {
 			t.Errorf("closed by %v", how)
 		}
 		a = alices()
-		if e := a.find(c.key); e["connection"] != "grace" || e["summary"] != "does not return" {
+		if e := a.find(c.key); e["connection"] != "grace" || e["summary"] != "does not return" || e["proto"] != float64(wire.Proto) {
 			t.Errorf("who is not back yet is %v", e)
 		}
 		bb := bobs()

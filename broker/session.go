@@ -99,7 +99,7 @@ func (s *session) row(online bool) *store.Session {
 		Groups: storeGroups(s.groups), Profile: profile, Visible: !s.hidden, Summary: s.summary,
 		Stats: store.Stats(s.stats.total()), Role: s.hello.Role, Cwd: s.hello.Cwd, Hostname: s.hello.Hostname,
 		PID: s.hello.PID, PeerType: s.hello.PeerType, Channel: s.hello.Channel, Model: s.hello.Model,
-		Online: online, Connected: s.connected, LastSeen: time.Now(),
+		Online: online, Connected: s.connected, LastSeen: time.Now(), Proto: s.hello.Proto,
 	}
 }
 

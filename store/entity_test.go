@@ -187,7 +187,7 @@ func TestSession(t *testing.T) {
 	ids := addresses(t, db, 3)
 	s := func(i int, online bool) *Session {
 		return &Session{Address: ids[i], MemberID: "m", HostSession: "h", DisplayName: "D", Groups: []Group{{"g", "r"}}, Profile: json.RawMessage(`{"title":"T"}`),
-			Visible: true, Summary: "busy", Stats: Stats{1, 2, 3, 4}, Role: "r", Cwd: "/c", Hostname: "box", PID: 7, PeerType: "ai", Channel: "ch", Model: "mo",
+			Visible: true, Summary: "busy", Stats: Stats{1, 2, 3, 4}, Role: "r", Cwd: "/c", Hostname: "box", PID: 7, PeerType: "ai", Channel: "ch", Model: "mo", Proto: 2,
 			Online: online, Connected: epoch, LastSeen: epoch.Add(time.Duration(i) * time.Second)}
 	}
 	first, second, third := s(0, true), s(1, false), s(2, true)

@@ -8,8 +8,8 @@ import (
 
 const (
 	sessionColumns = `address, member_id, host_session, display_name, groups, profile, visible, summary,
-		messages_in, messages_out, tool_calls, errors, role, cwd, hostname, pid, peer_type, channel, model, online, connected, saved`
-	upsertSession        = `INSERT OR REPLACE INTO session (` + sessionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		messages_in, messages_out, tool_calls, errors, role, cwd, hostname, pid, peer_type, channel, model, online, connected, saved, proto`
+	upsertSession        = `INSERT OR REPLACE INTO session (` + sessionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectSession        = `SELECT ` + sessionColumns + ` FROM session WHERE address = ?`
 	selectLatestSession  = `SELECT ` + sessionColumns + ` FROM session WHERE member_id = ? ORDER BY saved DESC LIMIT 1`
 	selectMemberSessions = `SELECT ` + sessionColumns + ` FROM session WHERE member_id = ? ORDER BY saved DESC`
@@ -37,6 +37,7 @@ type Session struct {
 	Online      bool // connected, or in its grace, when it was saved
 	Connected   time.Time
 	LastSeen    time.Time // when it was saved
+	Proto       int       // the protocol that its client speaks
 }
 
 // Stats are the counters of a session over its whole life.
@@ -47,7 +48,7 @@ type Stats struct {
 func (s *Session) columns() []any {
 	return []any{&s.Address, &s.MemberID, &s.HostSession, &s.DisplayName, fromJSON{&s.Groups}, fromJSON{&s.Profile}, &s.Visible, &s.Summary,
 		&s.Stats.MessagesIn, &s.Stats.MessagesOut, &s.Stats.ToolCalls, &s.Stats.Errors, &s.Role, &s.Cwd, &s.Hostname, &s.PID,
-		&s.PeerType, &s.Channel, &s.Model, &s.Online, &s.Connected, &s.LastSeen}
+		&s.PeerType, &s.Channel, &s.Model, &s.Online, &s.Connected, &s.LastSeen, &s.Proto}
 }
 
 // SaveSession writes the state of a session, whose address must be there, in
@@ -63,7 +64,7 @@ func (tx *Tx) SaveSession(s *Session) error {
 	}
 	if _, err := tx.exec(upsertSession, s.Address, s.MemberID, s.HostSession, s.DisplayName, groups, null(profile), s.Visible, null(s.Summary),
 		s.Stats.MessagesIn, s.Stats.MessagesOut, s.Stats.ToolCalls, s.Stats.Errors, null(s.Role), s.Cwd, null(s.Hostname), s.PID,
-		null(s.PeerType), null(s.Channel), null(s.Model), s.Online, s.Connected, s.LastSeen); err != nil {
+		null(s.PeerType), null(s.Channel), null(s.Model), s.Online, s.Connected, s.LastSeen, s.Proto); err != nil {
 		return err
 	}
 	return tx.UseAddress(s.Address, s.LastSeen)
