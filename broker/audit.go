@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"time"
 
 	"claudemesh/seal"
@@ -37,9 +36,9 @@ func (m *mesh) actorOf(c *caller) actor {
 type audited map[string]any
 
 // audit appends to the audit log, in the transaction of what the entry tells of.
+// It keeps and changes payload, nil for nothing.
 func (m *mesh) audit(tx *store.Tx, by actor, event string, payload audited) error {
 	if by.name != "" {
-		payload = maps.Clone(payload)
 		if payload == nil {
 			payload = audited{}
 		}
