@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -32,17 +31,31 @@ type process struct {
 	dir    string // that sessions run in; empty is that of the test
 }
 
-// startProcess builds the program and starts a broker with it.
+// program builds the program as a user does, once for all tests: to link it
+// takes longer than most of them. It lies beside the one that scripts run, which
+// is the test itself, and goes with that.
+var program = sync.OnceValues(func() (path string, err error) {
+	beside, err := exec.LookPath(module)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(filepath.Dir(beside), "built")
+	path = filepath.Join(dir, filepath.Base(beside))
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// startProcess starts a broker with the program.
 func startProcess(t *testing.T) *process {
 	t.Helper()
 	p := &process{t: t, home: t.TempDir()}
-	p.binary, p.data = filepath.Join(p.home, "claudemesh"), filepath.Join(p.home, "data")
-	if runtime.GOOS == "windows" {
-		p.binary += ".exe"
+	var err error
+	if p.binary, err = program(); err != nil {
+		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	p.data = filepath.Join(p.home, "data")
 	p.start("127.0.0.1:0")
 	t.Cleanup(p.kill)
 	return p
