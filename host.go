@@ -143,7 +143,7 @@ func printFiles(env *cli.Env, in launch.Installed) {
 	for _, f := range in.Files {
 		out.Printf("%s: %s\n", f.Path, became(f.Outcome))
 		if f.Backup != "" {
-			out.Printf("  before: %s\n", f.Backup)
+			out.Printf("  a copy of what was there: %s\n", f.Backup)
 		}
 		for _, name := range f.Left {
 			out.Printf("  left as it is, because it was changed since: %s\n", name)

@@ -48,7 +48,7 @@ func (h *Host) Doctor(ctx context.Context) Diagnosis {
 	d := Diagnosis{Checks: []Check{checkHost(), h.checkServer(), h.checkSettings(), checkRuntime()}}
 	c, err := peer.LoadConfig(h.ConfigDir)
 	if err != nil {
-		d.Checks = append(d.Checks, fails("configuration", err, "correct the file, or move it away and join again"))
+		d.Checks = append(d.Checks, fails("configuration", err, "nothing else works before; who moves it away has to join again"))
 	} else {
 		d.Checks = append(append(d.Checks, checkConfig(c)), checkMeshes(ctx, c)...)
 	}

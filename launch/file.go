@@ -75,10 +75,14 @@ func swap(path string, data, changed []byte, mode fs.FileMode) error {
 	return os.Rename(staged, path)
 }
 
-// readSettings reads a file that need not be there: then data is nil.
+// readSettings reads a file that need not be there: then data is nil. A link that
+// leads nowhere is an error, since a file in its place would cut it.
 func readSettings(path string) (data []byte, mode fs.FileMode, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if to, linkErr := os.Readlink(path); linkErr == nil {
+			return nil, 0, fmt.Errorf("%s is a link to %s, which is not there: make that file with {} in it, or remove the link", path, to)
+		}
 		return nil, 0o600, nil
 	}
 	if err != nil {

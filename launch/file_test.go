@@ -136,3 +136,17 @@ func names(t *testing.T, dir string) string {
 	}
 	return strings.Join(all, " ")
 }
+
+func TestLinkThatLeadsNowhereIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	if err := editFile(t.Context(), link, appendLine); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Error(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "nowhere" {
+		t.Errorf("the link leads to %q: %v", to, err)
+	}
+}

@@ -33,6 +33,7 @@ type hub struct {
 	calls  atomic.Int64 // of tools
 	faults atomic.Int64 // tools that failed
 
+	loaded chan struct{} // closed when the configuration was read for the first time
 	opened chan struct{} // closed when the first mesh is open
 	once   sync.Once     // closes opened
 
@@ -56,7 +57,7 @@ type mesh struct {
 func newHub(who identity, dir string, log *slog.Logger) *hub {
 	return &hub{
 		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), start: time.Now(),
-		opened: make(chan struct{}), pings: make(map[string]chan time.Time),
+		loaded: make(chan struct{}), opened: make(chan struct{}), pings: make(map[string]chan time.Time),
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"claudemesh/peer"
+	"claudemesh/seal"
 	"claudemesh/wire"
 )
 
@@ -185,6 +187,8 @@ func TestToolsSayWhatIsMissing(t *testing.T) {
 		{"send_message", `{"to":"ann"}`, `"message" is missing`},
 		{"send_message", `{"to":"ann","message":"x","colour":"red"}`, "colour"},
 		{"send_message", `{"to":7,"message":"x"}`, "cannot be read"},
+		{"get_state", `{"key":7}`, `"key" cannot be of the kind number`},
+		{"get_state", `[1]`, "a value of the kind array"},
 		{"send_message", `{"message":"x"}`, "`to` is missing"},
 		{"set_status", `{"status":"asleep"}`, "use idle, working or dnd"},
 		{"check_messages", `{"wait_seconds":301}`, "0 to 300"},
@@ -294,6 +298,7 @@ func TestArgumentsKeepAllTheirDigits(t *testing.T) {
 		return reply{text: "done"}, nil
 	})
 	h := newHub(identity{mode: "push"}, t.TempDir(), slog.New(slog.DiscardHandler))
+	close(h.loaded)
 	o := &offers{hub: h}
 	var out strings.Builder
 	l := newLink(newServer(h, []tool{echo}, o, "1"), o, &out, h.log)
@@ -303,5 +308,28 @@ func TestArgumentsKeepAllTheirDigits(t *testing.T) {
 	}
 	if got != value {
 		t.Errorf("the tool got %s, want %s", got, value)
+	}
+}
+
+// TestCallsOfTheFirstMomentKnowTheMeshes has a model call a tool before the
+// configuration was read.
+func TestCallsOfTheFirstMomentKnowTheMeshes(t *testing.T) {
+	key, err := seal.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	err = peer.UpdateConfig(t.Context(), dir, func(c *peer.Config) error {
+		c.AddMesh(peer.Mesh{MeshID: "one", Slug: "one", Pubkey: key.Public().String(), SecretKey: key.Hex(), BrokerURL: "ws://127.0.0.1:1/ws"})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := startServer(t, Options{ConfigDir: dir})
+	h.send(initialize, toolCall("1", "list_peers", `{}`))
+	h.next()
+	if text := h.next().Result.Content[0].Text; !strings.Contains(text, "not connected to one yet") {
+		t.Errorf("the model is told: %s", text)
 	}
 }

@@ -21,6 +21,9 @@ const Name = "claudemesh"
 // headStart is how long the connections wait for a host that says nothing.
 const headStart = 100 * time.Millisecond
 
+// loadTime is how long a call waits for the configuration to be read.
+const loadTime = 2 * time.Second
+
 // Options are what a server is started with.
 type Options struct {
 	// Stdin and Stdout carry MCP, one message on a line, and nothing else.
@@ -83,6 +86,7 @@ func run(ctx context.Context, h *hub) {
 	stop := hooks.listen(ctx)
 	defer stop()
 	h.reload(ctx)
+	close(h.loaded)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { h.watch(ctx) })
 	tasks.Go(func() { h.ways.push(ctx) })
@@ -118,6 +122,12 @@ func newServer(h *hub, listed []tool, offers *offers, version string) *server.MC
 // call runs a tool. Its failures are results too, for the model to read.
 func (h *hub) call(ctx context.Context, t *tool) *mcp.CallToolResult {
 	h.calls.Add(1)
+	// Before that there seems to be no mesh.
+	select {
+	case <-h.loaded:
+	case <-time.After(loadTime):
+	case <-ctx.Done():
+	}
 	r, err := t.call(ctx, h, argumentsOf(ctx))
 	if err != nil {
 		r = reply{data: map[string]any{"error": neutral(err.Error())}, text: neutral(err.Error()), failed: true}

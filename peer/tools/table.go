@@ -86,7 +86,7 @@ func handler[In any](f func(context.Context, *hub, In) (reply, error)) (json.Raw
 		dec := json.NewDecoder(bytes.NewReader(args))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {
-			return reply{}, fmt.Errorf("the arguments cannot be read: %s; see the tool's schema", strings.TrimPrefix(err.Error(), "json: "))
+			return reply{}, fmt.Errorf("the arguments cannot be read: %s; see the tool's schema", misfit(err))
 		}
 		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 			return reply{}, errors.New("the arguments are more than one object")
@@ -96,6 +96,18 @@ func handler[In any](f func(context.Context, *hub, In) (reply, error)) (json.Raw
 		}
 		return f(ctx, h, in)
 	}
+}
+
+// misfit says what is wrong with arguments, in words of JSON.
+func misfit(err error) string {
+	e, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return strings.TrimPrefix(err.Error(), "json: ")
+	case e.Field == "":
+		return "a value of the kind " + e.Value + " is in the wrong place"
+	}
+	return fmt.Sprintf("%q cannot be of the kind %s", e.Field, e.Value)
 }
 
 // define adds a typed function to an entry of the table.
