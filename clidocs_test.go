@@ -50,7 +50,7 @@ func TestCommandReferenceIsCurrent(t *testing.T) {
 // commandReference describes every command that help shows.
 func commandReference(t *testing.T) string {
 	t.Helper()
-	comments := fieldComments(t, "wire", "peer", filepath.Join("peer", "cli"), filepath.Join("peer", "bench"), "launch")
+	comments := fieldComments(t, "wire", "peer", filepath.Join("peer", "cli"), filepath.Join("peer", "bench"), "simulate", "launch")
 	var b strings.Builder
 	cli.Walk(commands(), func(names []string, c *cli.Command) {
 		if c.Run == nil || c.Hidden || len(names) == 1 {

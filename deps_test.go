@@ -38,8 +38,9 @@ func directions() []direction {
 		{"peer/cli", []string{"peer", "peer/share", "wire", "seal", "templates"}, "commands print what a connection brings"},
 		{"peer/tools", []string{"peer", "peer/share", "wire", "seal"}, "tools speak MCP on one side and use a connection on the other"},
 		{"peer/bench", []string{"peer", "peer/cli", "wire", "seal"}, "what measures a broker must not share a process with it"},
+		{"simulate", []string{"peer", "peer/bench", "peer/cli", "wire", "seal"}, "a simulation is peers that a script moves: it knows the broker as they do, and starts one as any user would"},
 		{"launch", []string{"peer", "wire"}, "what touches the host program needs the configuration, and the wire's words for what a session does"},
-		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "launch", "templates"}, "main only joins the two sides"},
+		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "simulate", "launch", "templates"}, "main only joins the two sides"},
 	}
 }
 
@@ -56,6 +57,7 @@ func bans() []ban {
 		{"peer", "modernc.org/sqlite", "it costs 6 MB and start-up time in every hook and command, for nothing"},
 		{"peer/cli", "claudemesh/broker", "the table of commands takes serve from main"},
 		{"peer/tools", "modernc.org/sqlite", "an MCP server starts with every session and must answer at once"},
+		{"simulate", "claudemesh/broker", "its broker is a process of its own, which a scenario may kill"},
 		{"launch", "claudemesh/broker", "starting the host program needs no server"},
 	}
 }
@@ -80,7 +82,7 @@ func libraries() []library {
 		{"github.com/fsnotify/fsnotify", []string{"peer/tools"}, "a session follows the configuration while it runs"},
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
 		{"charm.land/huh/v2", []string{ours}, "what launch asks a person at a terminal"},
-		{"go.yaml.in/yaml/v3", []string{"peer/cli", "templates"}, "the front matter of skills, and the templates, that people write; kept by the YAML organisation, and here already below the metrics"},
+		{"go.yaml.in/yaml/v3", []string{"peer/cli", "simulate", "templates"}, "the front matter of skills, the scenarios and the templates, that people write; kept by the YAML organisation, and here already below the metrics"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"claudemesh/peer"
 	"claudemesh/peer/bench"
 	"claudemesh/peer/cli"
+	"claudemesh/simulate"
 )
 
 func main() { os.Exit(run()) }
@@ -32,5 +33,5 @@ func run() int {
 
 // commands are those that package cli must not know.
 func commands() []cli.Command {
-	return append([]cli.Command{serveCommand(), mcpCommand(), bench.Command()}, hostCommands()...)
+	return append([]cli.Command{serveCommand(), mcpCommand(), bench.Command(), simulate.Command()}, hostCommands()...)
 }

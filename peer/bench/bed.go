@@ -48,7 +48,7 @@ func (b *bed) join(env *cli.Env, url string) error {
 
 // serve starts a broker that limits no client.
 func (b *bed) serve(ctx context.Context, flags ...string) (err error) {
-	if b.broker, err = cli.StartLocalBroker(ctx, b.dir, append(unlimited(), flags...)...); err != nil {
+	if b.broker, err = cli.StartLocalBroker(ctx, b.dir, append(Unlimited(), flags...)...); err != nil {
 		return err
 	}
 	c, err := b.broker.Config()
@@ -81,8 +81,8 @@ func (b *bed) quiet(ctx context.Context) {
 	}
 }
 
-// unlimited are flags of serve that keep its protections out of the way.
-func unlimited() []string {
+// Unlimited returns flags of serve that keep its protections out of the way.
+func Unlimited() []string {
 	return []string{"--rate", "1e9", "--burst", "1000000000", "--http-rate", "1e9", "--max-connections", "100000",
 		"--max-sockets", "100000", "--mailbox-cap", "100000000"}
 }

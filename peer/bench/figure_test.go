@@ -44,7 +44,7 @@ func TestQuantileAndMedian(t *testing.T) {
 		sorted[i] = i + 1
 	}
 	for q, want := range map[float64]int{0: 1, 0.5: 51, 0.99: 100, 1: 100} {
-		if got := quantile(sorted, q); got != want {
+		if got := Quantile(sorted, q); got != want {
 			t.Errorf("quantile %v is %d, want %d", q, got, want)
 		}
 	}

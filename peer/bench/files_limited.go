@@ -7,9 +7,9 @@ import "syscall"
 // spareFiles are descriptors that are needed beside those of the connections.
 const spareFiles = 200
 
-// reachable returns how many of n connections this process, and a broker that
+// Reachable returns how many of n connections this process, and a broker that
 // it starts, can have open, after it has raised the limit if it may.
-func reachable(n int) int {
+func Reachable(n int) int {
 	var lim syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) != nil {
 		return n

@@ -46,12 +46,12 @@ func spread(times []time.Duration) Spread {
 		return Spread{}
 	}
 	slices.Sort(times)
-	return Spread{micros(quantile(times, 0.50)), micros(quantile(times, 0.99)), micros(times[len(times)-1])}
+	return Spread{micros(Quantile(times, 0.50)), micros(Quantile(times, 0.99)), micros(times[len(times)-1])}
 }
 
-// quantile returns the value that a share of q of the sorted values does not
+// Quantile returns the value that a share of q of the sorted values does not
 // exceed.
-func quantile[T cmp.Ordered](sorted []T, q float64) T {
+func Quantile[T cmp.Ordered](sorted []T, q float64) T {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 

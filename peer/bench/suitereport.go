@@ -40,7 +40,7 @@ func runSuite(ctx context.Context, env *cli.Env, set *settings) error {
 	say("preparing")
 	done := env.ProgressOf(func() string { return *stage.Load() })
 	defer done()
-	su := &suite{dir: set.dir, rounds: set.rounds, idle: reachable(set.idle), series: make(series), pace: fullPace(), stage: say}
+	su := &suite{dir: set.dir, rounds: set.rounds, idle: Reachable(set.idle), series: make(series), pace: fullPace(), stage: say}
 	if set.quick {
 		su.pace = quickPace()
 	}

@@ -44,16 +44,17 @@ type Printer struct {
 	w        io.Writer
 	terminal bool
 	colour   bool
-	width    int // in columns; 0 is unlimited
+	dumb     bool // it cannot move its cursor
+	width    int  // in columns; 0 is unlimited
 	now      func() time.Time
 	err      error
 }
 
 func newPrinter(env *Env, w io.Writer) *Printer {
-	p := &Printer{w: w, terminal: env.IsTerminal(w), now: env.Now}
-	p.colour = p.terminal && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"
+	p := &Printer{w: w, terminal: env.IsTerminal(w), now: env.Now, dumb: env.Getenv("TERM") == "dumb"}
+	p.colour = p.terminal && env.Getenv("NO_COLOR") == "" && !p.dumb
 	if runtime.GOOS == "windows" && env.Getenv("WT_SESSION") == "" && env.Getenv("TERM") == "" {
-		p.colour = false // the old console shows escape sequences as text
+		p.colour, p.dumb = false, true // the old console shows escape sequences as text
 	}
 	if p.terminal {
 		p.width = columns(env, w)
