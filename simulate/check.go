@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,7 +108,8 @@ func (c *Clock) check(s *Scenario) error {
 }
 
 func (s *Scenario) checkPersonas() error {
-	total, names := 0, make(map[string]bool)
+	total := 0
+	s.names, s.groups = make(map[string]bool), make(map[string]bool)
 	for i := range s.Personas {
 		p := &s.Personas[i]
 		p.Count = max(p.Count, 1)
@@ -119,10 +121,15 @@ func (s *Scenario) checkPersonas() error {
 			return s.wrong("personas", "there are more than %d", maxPersonas)
 		}
 		for _, name := range p.names() {
-			if names[name] {
+			if s.names[name] {
 				return p.wrong("name", "%q is the name of two personas", name)
 			}
-			names[name] = true
+			s.names[name] = true
+		}
+		for _, g := range p.Groups {
+			for ; g != "."; g = path.Dir(g) { // who is in a/b is in a
+				s.groups[g] = true
+			}
 		}
 	}
 	if total == 0 {
@@ -160,7 +167,7 @@ func (p *Persona) check(s *Scenario) error {
 	if len(p.Role) > wire.MaxRole || wire.HasControl(p.Role) {
 		return p.wrong("role", "must be at most %d characters without line breaks", wire.MaxRole)
 	}
-	if p.Zone != "" && (s.World == nil || s.World.Zones[p.Zone] == nil && !s.World.hasZone(p.Zone)) {
+	if p.Zone != "" && (s.World == nil || !s.World.hasZone(p.Zone)) {
 		return p.wrong("zone", "%q is no zone of the world", p.Zone)
 	}
 	if err := p.checkCommand(); err != nil {
@@ -351,13 +358,10 @@ func (s *Scenario) target(to string) bool {
 
 // known reports whether name is a persona, or a @group that one is in.
 func (s *Scenario) known(name string) bool {
-	group, isGroup := strings.CutPrefix(name, "@")
-	return slices.ContainsFunc(s.Personas, func(p Persona) bool {
-		if isGroup {
-			return inGroup(p.Groups, group)
-		}
-		return slices.Contains(p.names(), name)
-	})
+	if group, ok := strings.CutPrefix(name, "@"); ok {
+		return s.groups[group]
+	}
+	return s.names[name]
 }
 
 // inGroup reports whether one of the groups is, or is below, that one.

@@ -127,6 +127,9 @@ func (c *conductor) setClock(ctx context.Context) (err error) {
 	}
 	now, err := peer.Call(ctx, c.client, wire.ResumeClock{})
 	c.base = now.Tick
+	if err == nil {
+		c.epoch = now.SimTime.Std()
+	}
 	return err
 }
 

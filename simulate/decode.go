@@ -78,14 +78,18 @@ func decode(data []byte, v any) error {
 	return decodeNode(doc.Content[0], reflect.ValueOf(v).Elem(), "", 0)
 }
 
-var surrogates = regexp.MustCompile(`\\\\|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})`)
+var jsonEscapes = regexp.MustCompile(`\\\\|\\/|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})`)
 
-// yamlOfJSON changes the two things in which JSON is no YAML: tabs as blanks,
-// and characters written as two halves of UTF-16.
+// yamlOfJSON changes what JSON has and YAML has not, or this reader of it: tabs
+// as blanks, slashes that are escaped, and characters written as two halves of
+// UTF-16.
 func yamlOfJSON(text string) string {
-	text = surrogates.ReplaceAllStringFunc(text, func(s string) string {
-		if s == `\\` {
+	text = jsonEscapes.ReplaceAllStringFunc(text, func(s string) string {
+		switch s {
+		case `\\`:
 			return s
+		case `\/`:
+			return "/"
 		}
 		high, _ := strconv.ParseUint(s[2:6], 16, 16) // the pattern has hex digits there
 		low, _ := strconv.ParseUint(s[8:12], 16, 16)

@@ -50,6 +50,7 @@ type run struct {
 	stage     *stage
 	ledger    *ledger
 	began     time.Time
+	epoch     time.Time   // what the clock shows at minute 0
 	restarts  int         // of the broker, by us; owned by who conducts
 	final     []StateLine // of the keys, at the end
 
@@ -112,6 +113,7 @@ func newRun(s *Scenario, opts Options, mesh peer.Mesh) *run {
 		later: make(map[Minutes][]task), keys: make(map[string]bool), began: time.Now(),
 	}
 	r.byMember = make(map[string]*actor)
+	r.epoch = r.began.UTC().Truncate(time.Second)
 	r.group = "sim-" + r.id
 	if opts.Seed != 0 {
 		r.seed = opts.Seed
@@ -146,9 +148,9 @@ func (r *run) assemble() error {
 // now returns the present minute.
 func (r *run) now() Minutes { return max(0, Minutes(r.minute.Load())) }
 
-// simTime returns what a clock that began with the run shows.
+// simTime returns what the clock shows in a minute.
 func (r *run) simTime(minute Minutes) time.Time {
-	return r.began.UTC().Truncate(time.Second).Add(time.Duration(minute) * time.Minute)
+	return r.epoch.Add(time.Duration(minute) * time.Minute)
 }
 
 // at has something done in a minute: now, if it has begun.

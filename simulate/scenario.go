@@ -19,6 +19,8 @@ type Scenario struct {
 	Personas    []Persona     `yaml:"personas"`
 	Broker      []Disturbance `yaml:"broker"`
 	Expect      []Expectation `yaml:"expect"`
+
+	names, groups map[string]bool // of the personas; set by Parse
 }
 
 // HasCommands reports whether a persona is a command.

@@ -18,9 +18,9 @@ type Snapshot struct {
 	Arrived  int
 	Rate     float64 // deliveries a second, lately
 	Push     Quantiles
-	Talk     []TalkLine // the most first, a few
-	Last     []MessageLine
-	Running  int // commands
+	Talk     []TalkLine    // the most first, a few
+	Last     []MessageLine // but observations and actions
+	Running  int           // commands
 	Ended    bool
 }
 
@@ -28,7 +28,7 @@ const (
 	watchEvery = 200 * time.Millisecond
 	shownPairs = 8
 	shownLast  = 6
-	watchedOf  = 2000 // the latest messages, of which the rates and latencies are
+	watchedOf  = 500 // the latest messages, of which the rates and latencies are
 )
 
 // watch tells Options.Watch how the run goes until ctx ends, and then once more.
@@ -64,7 +64,8 @@ func (r *run) snapshot() *Snapshot {
 	}
 	latest := l.all[max(0, len(l.all)-watchedOf):]
 	s.Push = quantiles(latencies(latest, "push"))
-	s.Last = messageLines(latest[max(0, len(latest)-shownLast):])
+	said := slices.DeleteFunc(slices.Clone(latest), func(m *message) bool { return conventional(m.text) != "" })
+	s.Last = messageLines(said[max(0, len(said)-shownLast):])
 	pairs := make(map[[2]string]int)
 	for _, m := range latest {
 		pairs[[2]string{m.from, m.to}]++
