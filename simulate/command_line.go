@@ -16,6 +16,7 @@ import (
 
 // settings are the flags of the command.
 type settings struct {
+	mesh     string
 	list     bool
 	show     bool
 	speed    float64
@@ -56,11 +57,12 @@ on this machine, so it must be allowed to with --run-commands.`,
 			"claudemesh simulate shop-floor --show > my.yaml",
 			"claudemesh simulate my.yaml --run-commands --report none",
 		},
-		EnvFlags: []string{"mesh"},
 		JSON:     true,
 		Output:   Report{},
-		Complete: map[string]cli.Completer{"scenario": cli.Values(Examples()...)},
+		Complete: map[string]cli.Completer{"scenario": cli.Values(Examples()...), "--mesh": cli.Slugs},
 		Flags: func(fs *flag.FlagSet) {
+			// Not Command.Mesh: what the environment says must not lead it there.
+			fs.StringVar(&set.mesh, "mesh", "", "play in the mesh with this `slug` instead of on a broker of its own")
 			fs.BoolVar(&set.list, "list", false, "list the scenarios that come with the program")
 			fs.BoolVar(&set.show, "show", false, "print the scenario instead of playing it")
 			fs.Float64Var(&set.speed, "speed", 0, "let `n` simulated minutes pass in a minute, in place of what the scenario says")
@@ -69,7 +71,6 @@ on this machine, so it must be allowed to with --run-commands.`,
 			fs.BoolVar(&set.commands, "run-commands", false, "let personas that are commands run them")
 			fs.DurationVar(&set.patience, "patience", 30*time.Second, "give up when nothing has come for `time` that should: a tick, or a message")
 		},
-		Mesh: true,
 		Run: func(ctx context.Context, env *cli.Env, args []string) error {
 			if set.list {
 				return list(env)
@@ -179,7 +180,8 @@ func (set *settings) play(ctx context.Context, env *cli.Env, s *Scenario) (rep *
 	if !set.commands && s.HasCommands() {
 		return nil, cli.WithHint(ErrCommands, "read it, and if you want that run it with --run-commands")
 	}
-	if env.Mesh != "" {
+	if set.mesh != "" {
+		env.Mesh = set.mesh
 		_, mesh, err := env.ChosenMesh()
 		if err != nil {
 			return nil, err

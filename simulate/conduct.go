@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"claudemesh/peer"
@@ -12,7 +11,9 @@ import (
 	"claudemesh/wire"
 )
 
-func compareNames(a, b string) int { return strings.Compare(a, b) }
+// interruptKnown is within how long a signal for all processes of a terminal has
+// reached this one, too.
+const interruptKnown = 200 * time.Millisecond
 
 // conduct has the minutes pass, the first of which is 0.
 func (r *run) conduct(ctx context.Context) error {
@@ -33,7 +34,7 @@ func (r *run) conductAlone(ctx context.Context) error {
 		case <-timer.C:
 		case <-r.brokerGone():
 			timer.Stop()
-			return r.brokerFailed()
+			return r.brokerFailed(ctx)
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
@@ -77,7 +78,16 @@ func (r *run) brokerGone() <-chan struct{} {
 	return nil
 }
 
-func (r *run) brokerFailed() error {
+// brokerFailed says why our broker has ended. Ctrl-C at a terminal reaches it as
+// it reaches us, and may end it before we know.
+func (r *run) brokerFailed(ctx context.Context) error {
+	known := time.NewTimer(interruptKnown)
+	defer known.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-known.C:
+	}
 	return fmt.Errorf("the broker is gone: %w", r.opts.Broker.Own().Failure())
 }
 
@@ -181,7 +191,7 @@ func (c *conductor) follow(ctx context.Context) error {
 			}
 		case <-changed:
 		case <-c.brokerGone():
-			return c.brokerFailed()
+			return c.brokerFailed(ctx)
 		case <-silent.C:
 			return c.stands(patience)
 		case <-ctx.Done():

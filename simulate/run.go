@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -282,7 +283,7 @@ func (r *run) begin(minute Minutes) {
 	if r.stage != nil {
 		r.stage.step(minute)
 	}
-	slices.SortStableFunc(tasks, func(x, y task) int { return compareNames(x.who, y.who) })
+	slices.SortStableFunc(tasks, func(x, y task) int { return strings.Compare(x.who, y.who) })
 	for _, t := range tasks {
 		t.do()
 	}
