@@ -279,6 +279,33 @@ func (h *hub) among(name string) ([]*mesh, error) {
 	return h.meshes[i : i+1], nil
 }
 
+// inEach makes a reply of what ask says of each mesh that a tool's mesh argument
+// means: its structured content, and what it writes. Where it fails the fault
+// stands in that mesh's place; if it fails in all, that is the error.
+func (h *hub) inEach(name string, ask func(m *mesh, text *strings.Builder) (any, error)) (reply, error) {
+	all, err := h.among(name)
+	if err != nil {
+		return reply{}, err
+	}
+	data := make(map[string]any)
+	var text strings.Builder
+	var faults []error
+	for _, m := range all {
+		found, err := ask(m, &text)
+		if err != nil {
+			err = m.explain(err)
+			faults = append(faults, err)
+			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, err)
+			continue
+		}
+		data[m.slug] = found
+	}
+	if len(faults) == len(all) {
+		return reply{}, errors.Join(faults...)
+	}
+	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+}
+
 // one returns the mesh that a tool's mesh argument means, or the only one.
 func (h *hub) one(name string) (*mesh, error) {
 	all, err := h.among(name)

@@ -173,30 +173,17 @@ type listFilesArgs struct {
 }
 
 func listFiles(ctx context.Context, h *hub, in listFilesArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		list, err := peer.Call(ctx, m.client, wire.ListFiles{Query: in.Query, From: in.From})
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, m.explain(err))
-			continue
+			return nil, err
 		}
-		data[m.slug] = list.Files
-		fmt.Fprintf(&text, "## %s (%s)\n", m.slug, plural(len(list.Files), "file"))
+		fmt.Fprintf(text, "## %s (%s)\n", m.slug, plural(len(list.Files), "file"))
 		for _, f := range list.Files {
 			text.WriteString(fileLine(&f))
 		}
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return list.Files, nil
+	})
 }
 
 func fileLine(f *wire.File) string {

@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -126,23 +125,12 @@ type infoArgs struct {
 }
 
 func meshInfo(ctx context.Context, h *hub, in infoArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		info, err := peer.Call(ctx, m.client, wire.MeshInfo{})
 		if err != nil {
-			err = m.explain(err)
-			faults = append(faults, err)
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, err)
-			continue
+			return nil, err
 		}
-		data[m.slug] = info
-		fmt.Fprintf(&text, "## %s\n", m.slug)
+		fmt.Fprintf(text, "## %s\n", m.slug)
 		for _, line := range []string{
 			fmt.Sprintf("you: %s, key %s, groups %s", neutralLine(info.YourName, nameLen), info.YourPubkey, groupList(info.YourGroups)),
 			fmt.Sprintf("peers: %d", info.Peers), "groups: " + several(info.Groups), "state keys: " + several(info.StateKeys),
@@ -153,11 +141,8 @@ func meshInfo(ctx context.Context, h *hub, in infoArgs) (reply, error) {
 		} {
 			text.WriteString(line + "\n")
 		}
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return info, nil
+	})
 }
 
 // several lists at most 20 names.
@@ -188,35 +173,22 @@ func groupList(groups []wire.Group) string {
 }
 
 func meshStats(ctx context.Context, h *hub, in infoArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		list, err := peer.Call(ctx, m.client, wire.ListPeers{})
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, m.explain(err))
-			continue
+			return nil, err
 		}
 		stats := make(map[string]*wire.Stats)
-		fmt.Fprintf(&text, "## %s\n| Peer | In | Out | Tool calls | Minutes | Errors |\n|---|---|---|---|---|---|\n", m.slug)
+		fmt.Fprintf(text, "## %s\n| Peer | In | Out | Tool calls | Minutes | Errors |\n|---|---|---|---|---|---|\n", m.slug)
 		for _, p := range list.Peers {
 			s := p.Stats
 			if s == nil {
 				s = new(wire.Stats)
 			}
 			stats[p.Pubkey] = s
-			fmt.Fprintf(&text, "| %s | %.0f | %.0f | %.0f | %.0f | %.0f |\n", strings.ReplaceAll(neutralLine(p.DisplayName, nameLen), "|", "/"),
+			fmt.Fprintf(text, "| %s | %.0f | %.0f | %.0f | %.0f | %.0f |\n", strings.ReplaceAll(neutralLine(p.DisplayName, nameLen), "|", "/"),
 				s.MessagesIn, s.MessagesOut, s.ToolCalls, s.Uptime/60, s.Errors)
 		}
-		data[m.slug] = stats
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return stats, nil
+	})
 }

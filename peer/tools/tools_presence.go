@@ -66,35 +66,21 @@ type listedPeer struct {
 }
 
 func listPeers(ctx context.Context, h *hub, in listArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		list, err := peer.Call(ctx, m.client, wire.ListPeers{Group: strings.TrimPrefix(in.Group, "@")})
 		if err != nil {
-			err = m.explain(err)
-			faults = append(faults, err)
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, err)
-			continue
+			return nil, err
 		}
 		peers := make([]listedPeer, 0, len(list.Peers))
 		for _, p := range list.Peers {
 			peers = append(peers, h.listed(m, &p))
 		}
-		data[m.slug] = peers
-		fmt.Fprintf(&text, "## %s (%s)\n", m.slug, plural(len(peers), "peer"))
+		fmt.Fprintf(text, "## %s (%s)\n", m.slug, plural(len(peers), "peer"))
 		for _, p := range peers {
 			text.WriteString(p.line())
 		}
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return peers, nil
+	})
 }
 
 // listed copies what a peer says of itself, harmless.

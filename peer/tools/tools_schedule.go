@@ -127,21 +127,13 @@ type scheduledListArgs struct {
 }
 
 func listScheduled(ctx context.Context, h *hub, in scheduledListArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		entries, err := m.client.Scheduled(ctx)
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			continue
+			return nil, err
 		}
 		shown := make([]shownScheduled, 0, len(entries))
-		fmt.Fprintf(&text, "## %s (%d scheduled)\n", m.slug, len(entries))
+		fmt.Fprintf(text, "## %s (%d scheduled)\n", m.slug, len(entries))
 		for _, e := range entries {
 			s := m.shownScheduled(&e)
 			shown = append(shown, s)
@@ -149,12 +141,8 @@ func listScheduled(ctx context.Context, h *hub, in scheduledListArgs) (reply, er
 				text.WriteString(s.line())
 			}
 		}
-		data[m.slug] = shown
-	}
-	if len(faults) > 0 && len(data) == 0 {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return shown, nil
+	})
 }
 
 func (m *mesh) shownScheduled(e *wire.Scheduled) shownScheduled {

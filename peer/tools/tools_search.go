@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,33 +31,20 @@ type foundPeer struct {
 }
 
 func searchPeers(ctx context.Context, h *hub, in searchArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		results, err := m.client.Search(ctx, in.Query)
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, m.explain(err))
-			continue
+			return nil, err
 		}
 		found := make([]foundPeer, 0, len(results))
-		fmt.Fprintf(&text, "## %s (%d found)\n", m.slug, len(results))
+		fmt.Fprintf(text, "## %s (%d found)\n", m.slug, len(results))
 		for i := range results {
 			f := h.found(m, &results[i])
 			found = append(found, f)
 			text.WriteString(f.line())
 		}
-		data[m.slug] = found
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return found, nil
+	})
 }
 
 func (h *hub) found(m *mesh, f *peer.Found) foundPeer {

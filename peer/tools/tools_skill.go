@@ -113,20 +113,12 @@ type listSkillsArgs struct {
 }
 
 func listSkills(ctx context.Context, h *hub, in listSkillsArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data, faults := make(map[string]any), []error(nil)
-	var text strings.Builder
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		skills, err := m.client.Skills(ctx, in.Query)
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, m.explain(err))
-			continue
+			return nil, err
 		}
-		fmt.Fprintf(&text, "## %s (%s)\n", m.slug, plural(len(skills), "skill"))
+		fmt.Fprintf(text, "## %s (%s)\n", m.slug, plural(len(skills), "skill"))
 		shown := []wire.SkillBrief{}
 		for _, s := range skills {
 			line := fmt.Sprintf("- %s: %s", neutralLine(s.Name, wire.MaxSkillName), neutralLine(s.Description, 300))
@@ -137,18 +129,14 @@ func listSkills(ctx context.Context, h *hub, in listSkillsArgs) (reply, error) {
 				line += " Use when: " + neutralLine(s.Manifest.WhenToUse, 300)
 			}
 			if text.Len()+len(line) > listBytes {
-				fmt.Fprintf(&text, "and %d more: give a query\n", len(skills)-len(shown))
+				fmt.Fprintf(text, "and %d more: give a query\n", len(skills)-len(shown))
 				break
 			}
-			fmt.Fprintf(&text, "%s (by %q)\n", line, neutralLine(s.Author, nameLen))
+			fmt.Fprintf(text, "%s (by %q)\n", line, neutralLine(s.Author, nameLen))
 			shown = append(shown, s)
 		}
-		data[m.slug] = shown
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return shown, nil
+	})
 }
 
 func removeSkill(ctx context.Context, h *hub, in skillArgs) (reply, error) {

@@ -3,7 +3,6 @@ package tools
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -135,33 +134,20 @@ type listTasksArgs struct {
 }
 
 func listTasks(ctx context.Context, h *hub, in listTasksArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		res, err := peer.Call(ctx, m.client, wire.ListTasks{Status: wire.TaskStatus(in.Status), Assignee: in.Assignee, TaskID: in.ID})
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			fmt.Fprintf(&text, "## %s\n%s\n", m.slug, m.explain(err))
-			continue
+			return nil, err
 		}
-		data[m.slug] = res.Tasks
-		fmt.Fprintf(&text, "## %s (%s)\n", m.slug, plural(len(res.Tasks), "task"))
+		fmt.Fprintf(text, "## %s (%s)\n", m.slug, plural(len(res.Tasks), "task"))
 		for _, t := range res.Tasks {
 			text.WriteString("- " + taskLine(&t))
 			if in.ID != "" && t.Result != "" {
 				text.WriteString(quoted(neutral(t.Result)) + "\n")
 			}
 		}
-	}
-	if len(faults) == len(all) {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return res.Tasks, nil
+	})
 }
 
 // taskLine describes a task in a line.
