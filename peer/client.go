@@ -65,6 +65,7 @@ type Client struct {
 	events    *events
 	peers     peerCache
 	files     fileServer
+	hosted    toolHost
 
 	requests atomic.Uint64
 	in, out  atomic.Int64
@@ -146,6 +147,7 @@ func newClient(opts Options) (*Client, error) {
 		return nil, fmt.Errorf("mesh %s: %w", opts.Mesh.Slug, err)
 	}
 	c.inbox = newInbox(opts.AutoAck)
+	c.hosted.stop = make(chan struct{})
 	c.desired.init(opts.Groups)
 	return c, nil
 }

@@ -30,6 +30,8 @@ type Config struct {
 	// FileDirs are directories, absolute, whose files the tools of a session may
 	// share, and to which they may fetch, beside the session's own directory.
 	FileDirs []string `json:"fileDirs,omitempty"`
+	// ToolServers are the MCP servers that the user lends to every mesh, by name.
+	ToolServers map[string]ToolServer `json:"toolServers,omitempty"`
 	// SessionsDir is where session keys are kept if not below the directory of
 	// this file: launch gives each session a configuration of its own that
 	// does not outlive it, while the keys must.
@@ -57,6 +59,8 @@ type Mesh struct {
 	RootKey    string    `json:"rootKey,omitempty"` // base64url
 	SharedDirs []string  `json:"sharedDirs,omitempty"`
 	Template   string    `json:"template,omitempty"` // by which it was set up
+	// ToolServers are the MCP servers that the user lends to this mesh, by name.
+	ToolServers map[string]ToolServer `json:"toolServers,omitempty"`
 
 	Extra map[string]json.RawMessage `json:"-"`
 }

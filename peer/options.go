@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -53,6 +54,10 @@ type Options struct {
 	// of this machine other peers may read; see Config.Shared. It is looked at
 	// for each request. Empty shares nothing.
 	ShareFrom string
+	// ToolCall answers the calls of servers that the client has registered with
+	// RegisterServer, or an earlier session of the member has. It may wait, until
+	// ctx ends. Its error is for the caller to read. Nil refuses every call.
+	ToolCall func(ctx context.Context, call ToolCall) (wire.Value, error)
 	// Logger takes what is of use to whoever looks for a fault; nil discards.
 	Logger *slog.Logger
 

@@ -19,6 +19,7 @@ func pushHandlers() map[wire.Type]func(*Client, []byte) {
 
 		(wire.PeerFileRequestForward{}).FrameType(): onRequest((*Client).fileAsked),
 		(wire.PeerDirRequestForward{}).FrameType():  onRequest((*Client).dirAsked),
+		(wire.MCPCallForward{}).FrameType():         on((*Client).toolCalled),
 	}
 }
 

@@ -17,6 +17,7 @@ func (c *Client) run(ctx context.Context) {
 	defer close(c.done)
 	defer c.events.close()
 	defer c.files.workers.Wait()
+	defer c.hosted.end()
 	opened := false
 	for failures := 0; ; failures++ {
 		k, ack, err := c.connect(ctx)
@@ -106,7 +107,10 @@ func (c *Client) serve(ctx context.Context, k *conn, ack wire.HelloAck) error {
 	})
 	wg.Go(func() { c.ackLoop(ctx, ack.Proto) })
 	wishes := c.opened(k, ack)
-	wg.Go(func() { c.replay(ctx, wishes) })
+	wg.Go(func() {
+		c.replay(ctx, wishes)
+		c.registerAgain(ctx)
+	})
 
 	err := c.readLoop(ctx, k)
 	c.lost(err)

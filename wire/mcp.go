@@ -15,8 +15,8 @@ type MCPRegister struct {
 
 // MCPTool is a tool of an MCP server, as its tools/list has it.
 type MCPTool struct {
-	Name        string `json:"name"` // 1 to MaxToolName characters, none of them a control character
-	Description string `json:"description"`
+	Name        string `json:"name"`                  // 1 to MaxToolName characters, none of them a control character
+	Description string `json:"description"`           // what it does
 	InputSchema Value  `json:"inputSchema,omitempty"` // JSON Schema, an object
 }
 
@@ -50,8 +50,8 @@ type MCPListResult struct {
 // MCPServer is an MCP server that a session hosts. Its texts are a peer's.
 type MCPServer struct {
 	Name        string `json:"name"`
-	Description string `json:"description"`
-	HostedBy    string `json:"hostedBy"` // display name
+	Description string `json:"description"` // what it is for
+	HostedBy    string `json:"hostedBy"`    // display name
 	// Tools are without their schemas, unless the server was asked for by name.
 	Tools        []MCPTool `json:"tools"`
 	Online       bool      `json:"online"`                 // it can be called now

@@ -41,7 +41,7 @@ func TestWrongCommandLinesExitWithTwo(t *testing.T) {
 		"lits":                      "hint: did you mean `claudemesh list`?",
 		"ech bob hi":                "hint: did you mean `claudemesh echo`?",
 		"pass x":                    "hint: did you mean `claudemesh tool pass`?",
-		"tools":                     "hint: did you mean `claudemesh tool`?",
+		"tol":                       "hint: did you mean `claudemesh tool`?",
 		"echo":                      "<to> is missing",
 		"echo bob":                  "<message> is missing",
 		"echo bob hi --prioritty x": "hint: did you mean --priority?",

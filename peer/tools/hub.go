@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/peer/lend"
 	"claudemesh/seal"
 	"claudemesh/wire"
 )
@@ -28,6 +29,7 @@ type hub struct {
 	post   *post
 	ways   *ways
 	tally  *tally
+	asked  *asked
 	rhythm rhythm
 	start  time.Time
 	calls  atomic.Int64 // of tools
@@ -50,13 +52,15 @@ type mesh struct {
 	client  *peer.Client
 	seen    func(ids ...string) // tells the broker what was put before the model
 	streams *following
+	lender  *lend.Lender
+	stale   chan string // servers that have changed their tools
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
 
 func newHub(who identity, dir string, log *slog.Logger) *hub {
 	return &hub{
-		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), start: time.Now(),
+		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), asked: newAsked(), start: time.Now(),
 		loaded: make(chan struct{}), opened: make(chan struct{}), pings: make(map[string]chan time.Time),
 	}
 }
@@ -117,12 +121,16 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 	if err != nil {
 		return nil, err
 	}
+	m := &mesh{slug: entry.Slug, entry: entry, streams: newFollowing(), stale: make(chan string, 8)}
+	m.lender = h.newLender(entry.MeshID, m.stale)
+	opts.ToolCall = func(ctx context.Context, call peer.ToolCall) (wire.Value, error) { return h.serveTool(ctx, m, call) }
 	client, err := peer.Start(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	m := &mesh{slug: entry.Slug, entry: entry, client: client, seen: client.MarkSeen, streams: newFollowing(), cancel: cancel}
+	m.client, m.seen = client, client.MarkSeen
+	ctx, m.cancel = context.WithCancel(ctx)
+	m.done.Go(func() { h.reoffer(ctx, m) })
 	m.done.Go(func() { h.receive(ctx, m) })
 	m.done.Go(func() { h.follow(ctx, m) })
 	m.done.Go(func() { h.greet(ctx, m) })
@@ -151,6 +159,7 @@ func (h *hub) disconnect(ctx context.Context, m *mesh) {
 		h.log.Debug("connection not closed in order", "mesh", m.slug, "err", err)
 	}
 	m.cancel()
+	m.lender.Close()
 	m.done.Wait()
 	h.post.drop(m)
 }

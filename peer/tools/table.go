@@ -33,6 +33,9 @@ type reply struct {
 	data   any // encodes to a JSON object
 	text   string
 	failed bool
+	// passed, unless nil, is the result of a peer's tool, which is handed on in
+	// the place of data; text is a note at its end then.
+	passed wire.Value
 }
 
 // table is all tools, by theme.
@@ -42,7 +45,7 @@ func table() []tool {
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
 		scheduleTools(), clockTools(),
-		streamTools(), skillTools(), auditTools(),
+		streamTools(), skillTools(), mcpTools(), auditTools(),
 	)
 }
 
@@ -167,6 +170,11 @@ func typeSchema(t reflect.Type, enum string) string {
 		return `"type":["object","array","string","number","boolean","null"]`
 	case t == reflect.TypeFor[list]():
 		return `"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]`
+	case t == reflect.TypeFor[object]():
+		return `"type":"object"`
+	case t.Kind() == reflect.Struct:
+		schema := schemaOf(t)
+		return string(schema[1 : len(schema)-1])
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf(`"type":"array","items":{%s}`, typeSchema(t.Elem(), enum))
 	case t.Kind() == reflect.Bool:
@@ -212,6 +220,9 @@ func (t *tool) listed() mcp.Tool {
 // result encodes a reply for the host. Some hosts show a model the text, some
 // the structured content: the digest of mail goes into both.
 func (r *reply) result(digest string) *mcp.CallToolResult {
+	if r.passed != nil {
+		return r.passOn(digest)
+	}
 	data := []byte("{}")
 	if r.data != nil {
 		if p, err := json.Marshal(r.data); err == nil && len(p) > 1 && p[0] == '{' {

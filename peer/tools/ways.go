@@ -199,6 +199,8 @@ func eventLine(p *wire.Push) string {
 			return ""
 		}
 		return fmt.Sprintf("[system] %q removed the skill %q", neutralLine(s.By, nameLen), neutralLine(s.Name, wire.MaxSkillName))
+	case wire.EventMCPRegistered, wire.EventMCPUnregistered, wire.EventMCPOffline, wire.EventMCPRestored:
+		return serverLine(p)
 	case wire.EventMessageExpired:
 		var x wire.MessageExpired
 		if wire.Decode(p.EventData, &x) != nil {
