@@ -52,6 +52,8 @@ func TestWhatHappensIsInTheAuditLog(t *testing.T) {
 		{"ack", `{"type":"delete_stream","name":"logs"}`},
 		{"skill_ack", `{"type":"share_skill","name":"review","description":"d","instructions":"secret words"}`},
 		{"skill_ack", `{"type":"remove_skill","name":"review"}`},
+		{"mcp_register_ack", `{"type":"mcp_register","serverName":"db","description":"secret words","tools":[]}`},
+		{"ack", `{"type":"mcp_unregister","serverName":"db"}`},
 		{"scheduled_ack", `{"type":"schedule","to":"` + key + `","message":"secret words","delay":3600000}`},
 		{"ack", `{"type":"set_status","status":"idle"}`},
 	} {
@@ -82,7 +84,7 @@ func TestWhatHappensIsInTheAuditLog(t *testing.T) {
 	entries := a.audited()
 	got := auditEvents(entries)
 	want := strings.Fields(`mesh_created invite_created member_joined invite_created member_joined peer_joined peer_joined message_sent
-		state_set state_deleted memory_stored context_shared stream_created stream_deleted skill_shared skill_removed schedule_created
+		state_set state_deleted memory_stored context_shared stream_created stream_deleted skill_shared skill_removed server_registered server_removed schedule_created
 		task_created task_claimed task_released task_completed paths_reserved paths_released clock_set member_updated settings_changed member_revoked`)
 	if !slices.Equal(got, want) {
 		t.Errorf("the log has\n%v, want\n%v", got, want)

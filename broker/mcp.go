@@ -43,8 +43,11 @@ func (m *mesh) mcpRegister(c *call, req wire.MCPRegister) (wire.MCPRegisterAck, 
 		if errors.Is(err, store.ErrLimit) {
 			return wire.Errorf(wire.Limit, "a member has at most %d tool servers, and a mesh %d: remove one that is not needed any more", wire.MaxOwnServers, wire.MaxServers)
 		}
+		if err != nil {
+			return err
+		}
 		tx.AfterCommit(func() { m.tellServer(wire.EventMCPRegistered, row, s) })
-		return err
+		return m.audit(tx, s.actor(), wire.AuditServerRegistered, audited{"server": row.Name, "tools": len(req.Tools), "persistent": row.Persistent})
 	})
 }
 
@@ -100,8 +103,11 @@ func (m *mesh) mcpUnregister(c *call, req wire.MCPUnregister) error {
 		if !m.owns(c.session, row.MemberID) {
 			return wire.Errorf(wire.Forbidden, "the tool server %q is another member's: only they and admins may remove it", row.Name)
 		}
+		if err := tx.DeleteMCPServer(row.Name); err != nil {
+			return err
+		}
 		tx.AfterCommit(func() { m.tellServer(wire.EventMCPUnregistered, row, c.session) })
-		return tx.DeleteMCPServer(row.Name)
+		return m.audit(tx, c.session.actor(), wire.AuditServerRemoved, audited{"server": row.Name})
 	})
 }
 

@@ -109,6 +109,8 @@ const (
 	AuditStreamDeleted     = "stream_deleted"     // stream
 	AuditSkillShared       = "skill_shared"       // skill, instructionsSha256
 	AuditSkillRemoved      = "skill_removed"      // skill
+	AuditServerRegistered  = "server_registered"  // server, tools: their number, persistent
+	AuditServerRemoved     = "server_removed"     // server
 	AuditFileShared        = "file_shared"        // fileId, name, size, sha256, targetSpec, encrypted
 	AuditFileDeleted       = "file_deleted"       // fileId, name
 	AuditFileGranted       = "file_granted"       // fileId, pubkey

@@ -160,6 +160,7 @@ func (l *Lender) start(ctx context.Context, name string, source peer.ToolServer,
 	e.server = s
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
 	if err := s.greet(ctx); err != nil {
 		s.close()
 		return nil, fmt.Errorf("the tool server %q does not start: %w", name, s.because(err))

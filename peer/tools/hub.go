@@ -126,6 +126,7 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 	opts.ToolCall = func(ctx context.Context, call peer.ToolCall) (wire.Value, error) { return h.serveTool(ctx, m, call) }
 	client, err := peer.Start(ctx, opts)
 	if err != nil {
+		m.lender.Close()
 		return nil, err
 	}
 	m.client, m.seen = client, client.MarkSeen

@@ -149,9 +149,14 @@ func (h *hub) serveTool(ctx context.Context, m *mesh, call peer.ToolCall) (wire.
 	}
 }
 
+// jsonLine is JSON of a peer on one line of at most n characters.
+func jsonLine(v wire.Value, n int) string {
+	return wire.Shorten(strings.ReplaceAll(neutral(v.String()), "\n", " "), n)
+}
+
 // callNews tell the session of a call that it must answer.
 func callNews(call *peer.ToolCall) news {
-	args := neutralLine(call.Args.String(), shownArgs)
+	args := jsonLine(call.Args, shownArgs)
 	return news{
 		kind: "tool_call", keep: true, data: true,
 		text: fmt.Sprintf("[call] %q calls your tool %s of %s with %s: answer with mesh_tool_respond, call_id %s, within 30 s. Without a result it shows the whole call.",

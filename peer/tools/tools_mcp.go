@@ -84,7 +84,7 @@ func renderServer(text *strings.Builder, s *wire.MCPServer) {
 	for _, t := range s.Tools {
 		fmt.Fprintf(text, "  | %s: %s\n", neutralLine(t.Name, wire.MaxToolName), neutralLine(t.Description, 300))
 		if len(t.InputSchema) > 0 {
-			fmt.Fprintf(text, "  |   %s\n", neutralLine(t.InputSchema.String(), 8000))
+			fmt.Fprintf(text, "  |   %s\n", jsonLine(t.InputSchema, 8000))
 		}
 	}
 }
