@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
+
+	"claudemesh/peer"
 )
 
 // playing names, in the environment, the server that this binary plays instead
@@ -51,6 +54,8 @@ func play(name string) {
 		}
 	case "deaf":
 		time.Sleep(time.Hour)
+	case "host":
+		host()
 	default:
 		mcpserver.ServeStdio(goodServer())
 	}
@@ -100,4 +105,20 @@ func goodServer() *mcpserver.MCPServer {
 		return mcp.NewToolResultText("changed"), nil
 	})
 	return s
+}
+
+// host plays a host that lends a server and prints the process ids of that.
+func host() {
+	l := New(func(string) (peer.ToolServer, bool, error) {
+		return peer.ToolServer{Command: os.Args[0], Env: map[string]string{playing: "good"}}, true, nil
+	}, slog.New(slog.DiscardHandler), nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	v, err := l.Call(ctx, "good", "pid", nil)
+	if err != nil {
+		os.Stdout.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+	os.Stdout.WriteString(string(v) + "\n")
+	<-ctx.Done()
 }
