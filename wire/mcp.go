@@ -8,8 +8,8 @@ type MCPRegister struct {
 	ServerName  string    `json:"serverName"`  // as ValidServerName has it
 	Description string    `json:"description"` // at most MaxServerText characters
 	Tools       []MCPTool `json:"tools"`       // required; at most MaxServerTools, and MaxServerBytes in all
-	// Persistent keeps the registration when the session ends: the next session
-	// of the member has it, and nobody for MaxServerAway ends it.
+	// Persistent keeps the registration when the session ends, for the next session
+	// of the member; it is given up if none has come within MaxServerAway.
 	Persistent bool `json:"persistent,omitempty"`
 }
 
