@@ -50,6 +50,9 @@ func TestREADMEIsTrue(t *testing.T) {
 	terminals := make(map[string]*terminal)
 	var link string
 	for _, b := range shellBlocks(t, "README.md") {
+		if b.testedBy != "" {
+			testedElsewhere(t, b)
+		}
 		if b.terminal == "" {
 			continue
 		}
@@ -88,7 +91,7 @@ func (term *terminal) typeBlock(b shellBlock, words *strings.Replacer) {
 // and make has.
 func TestREADMENamesTheTestCommand(t *testing.T) {
 	blocks := shellBlocks(t, "README.md")
-	unmarked := slices.DeleteFunc(blocks, func(b shellBlock) bool { return b.terminal != "" })
+	unmarked := slices.DeleteFunc(blocks, func(b shellBlock) bool { return b.terminal != "" || b.testedBy != "" })
 	if len(unmarked) != 1 || !slices.Equal(unmarked[0].commands, []string{testsCommand}) {
 		t.Errorf("blocks without a comment that says where they are typed: %+v; want one, %q", unmarked, testsCommand)
 	}
