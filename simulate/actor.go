@@ -24,11 +24,12 @@ const (
 // one goroutine that does what it has to do, one thing after the other.
 type actor struct {
 	*Persona
-	name string
-	run  *run
-	opts peer.Options
-	away atomic.Bool
-	conn atomic.Pointer[peer.Client] // nil while away; changed by work alone
+	name   string
+	run    *run
+	opts   peer.Options
+	groups []string // as the mesh has them
+	away   atomic.Bool
+	conn   atomic.Pointer[peer.Client] // nil while away; changed by work alone
 
 	mu    sync.Mutex
 	queue []func(context.Context) // what is to be done
@@ -62,10 +63,11 @@ func newActor(r *run, p *Persona, name string) (*actor, error) {
 	}
 	a.opts = peer.Options{
 		Mesh: r.mesh, SessionID: "sim-" + r.id + "-" + name, SessionKey: key, DisplayName: name, Role: p.Role, PeerType: "ai", Channel: "simulate",
-		Groups: []wire.Group{{Name: r.group}}, EncryptMulticast: multicast, Logger: r.log,
+		EncryptMulticast: multicast, Logger: r.log,
 	}
+	a.groups = []string{r.group}
 	for _, g := range p.Groups {
-		a.opts.Groups = append(a.opts.Groups, wire.Group{Name: r.group + "/" + g})
+		a.groups = append(a.groups, r.group+"/"+g)
 	}
 	return a, nil
 }
@@ -80,6 +82,12 @@ func (a *actor) connect(ctx, working context.Context) error {
 	client, err := peer.Open(ctx, a.opts)
 	if err != nil {
 		return fmt.Errorf("%s cannot connect: %w", a.name, err)
+	}
+	for _, g := range a.groups { // before anything is sent to one: Options.Groups are joined some time after
+		if err := client.JoinGroup(ctx, wire.Group{Name: g}); err != nil {
+			_ = client.Close(ctx) // of no use without its groups
+			return fmt.Errorf("%s cannot join @%s: %w", a.name, g, err)
+		}
 	}
 	a.conn.Store(client)
 	unacked := make(chan *sent, unanswered)

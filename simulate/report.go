@@ -174,6 +174,7 @@ func (r *run) report(ended error) *Report {
 		rep.OK = rep.OK && v.OK
 		rep.Expect = append(rep.Expect, v)
 	}
+	r.noteLeftOut(&rep.Totals)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rep.Notes, rep.Runs = append([]string{}, r.notes...), append([]CommandRun{}, r.runs...)
@@ -181,6 +182,16 @@ func (r *run) report(ended error) *Report {
 	rep.Timeline = r.timeline(all)
 	rep.Messages = messageLines(all)
 	return rep
+}
+
+// noteLeftOut says what was not done of what the scenario has.
+func (r *run) noteLeftOut(t *Totals) {
+	if t.Skipped > 0 {
+		r.note("%d things were not done because the persona was away", t.Skipped)
+	}
+	if t.Cut > 0 {
+		r.note("%d messages were not sent: more than %d answered each other, or there were more than %d in all", t.Cut, maxHops, maxMessages)
+	}
 }
 
 // Err returns why the run ended before its time, nil if it did not.

@@ -159,6 +159,9 @@ func TestAnswersToAnswersEnd(t *testing.T) {
 	if sent, cut := len(ann.queue), r.cut.Load(); sent != 1 || cut != 1 {
 		t.Errorf("%d are sent and %d cut", sent, cut)
 	}
+	if notes := r.report(nil).Notes; len(notes) != 1 || !strings.Contains(notes[0], "1 messages were not sent") {
+		t.Errorf("the report notes %q", notes)
+	}
 }
 
 const works = `simulation: 1
