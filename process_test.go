@@ -28,7 +28,8 @@ type process struct {
 	data   string
 	cmd    *exec.Cmd
 	ready  cli.Serving
-	dir    string // that sessions run in; empty is that of the test
+	dir    string   // that sessions run in; empty is that of the test
+	flags  []string // of serve, beside those that every test needs
 }
 
 // program builds the program as a user does, once for all tests: to link it
@@ -47,10 +48,10 @@ var program = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// startProcess starts a broker with the program.
-func startProcess(t *testing.T) *process {
+// startProcess starts a broker with the program and these flags.
+func startProcess(t *testing.T, flags ...string) *process {
 	t.Helper()
-	p := &process{t: t, home: t.TempDir()}
+	p := &process{t: t, home: t.TempDir(), flags: flags}
 	var err error
 	if p.binary, err = program(); err != nil {
 		t.Fatal(err)
@@ -64,8 +65,8 @@ func startProcess(t *testing.T) *process {
 // start runs the broker and waits until it listens.
 func (p *process) start(listen string) {
 	p.t.Helper()
-	p.cmd = exec.Command(p.binary, "serve", "--json", "--listen", listen, "--data", p.data,
-		"--rate", "1e6", "--burst", "1000000", "--http-rate", "1e6", "--grace", "5m")
+	p.cmd = exec.Command(p.binary, append([]string{"serve", "--json", "--listen", listen, "--data", p.data,
+		"--rate", "1e6", "--burst", "1000000", "--http-rate", "1e6", "--grace", "5m"}, p.flags...)...)
 	p.cmd.Env = append(os.Environ(), "HOME="+p.home, "CLAUDEMESH_CONFIG_DIR="+p.config())
 	log, err := os.OpenFile(filepath.Join(p.home, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

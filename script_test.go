@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"stop-broker":    stopBroker,
 			"kill-broker":    killBroker,
 			"restart-broker": restartBroker,
+			"post":           post,
 		},
 	})
 }

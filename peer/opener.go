@@ -21,7 +21,8 @@ func (c *Client) open(p *wire.Push) Record {
 		TargetSpec: p.TargetSpec, ReplyTo: p.ReplyTo, Seq: p.Seq,
 		ScheduleID: p.ScheduleID, ScheduledFor: p.ScheduledFor,
 	}
-	if p.Subtype == wire.SubtypeWebhook && p.Ciphertext == "" {
+	if fromOutside(p) {
+		r.Plaintext = new(outsideText(p))
 		return r
 	}
 	o, err := c.unseal(p)

@@ -108,14 +108,32 @@ func TestAPushIsReadOnlyAsItsTargetAllows(t *testing.T) {
 	}
 }
 
-func TestWebhooksHaveNoTextAndShowTheirData(t *testing.T) {
+func TestWhatNoPeerWroteIsShown(t *testing.T) {
 	c, err := newClient((&testBroker{t: t}).options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := c.open(&wire.Push{MessageID: "w", MeshID: testMesh, SenderPubkey: "webhook:ci", Subtype: wire.SubtypeWebhook, Event: "ci", EventData: []byte(`{"a":1}`)})
-	if r.Plaintext != nil || r.Failure != "" || r.Authenticated || string(r.EventData) != `{"a":1}` {
-		t.Errorf("%+v", r)
+	hook := wire.Push{SenderPubkey: "webhook:ci", Subtype: wire.SubtypeWebhook, Event: "ci", EventData: []byte(`{"a": 1}`)}
+	filled, event := hook, wire.Push{SenderPubkey: "system", Subtype: wire.SubtypeSystem, Event: wire.EventWatchTriggered, Seq: 1,
+		EventData: []byte(`{"watchId":"w_1","url":"http://x/","label":"up","oldValue":"","newValue":"error: no","failing":true}`)}
+	filled.Text = "built"
+	for _, tc := range []struct {
+		push wire.Push
+		text string
+	}{
+		{hook, `[webhook:ci] {"a":1}`},
+		{filled, "built"},
+		{event, "[WATCH] up: (nothing) → error: no\nhttp://x/\nIt is looked at more and more seldom; you are told when it answers again.\n(watch w_1)"},
+	} {
+		tc.push.MessageID, tc.push.MeshID = "m", testMesh
+		if r := c.open(&tc.push); r.Text() != tc.text || r.Failure != "" || r.Authenticated || string(r.EventData) != string(tc.push.EventData) {
+			t.Errorf("%+v", r)
+		}
+	}
+	sealed := hook
+	sealed.MessageID, sealed.MeshID, sealed.Ciphertext = "m", testMesh, "AAAA"
+	if r := c.open(&sealed); r.Failure == "" {
+		t.Errorf("what claims to be a webhook's and is sealed is shown: %+v", r)
 	}
 }
 

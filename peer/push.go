@@ -52,7 +52,7 @@ func (c *Client) pushed(p *wire.Push) {
 		c.log.Warn("push dropped: it is of another mesh", "meshId", wire.Shorten(p.MeshID, 60))
 		return
 	}
-	if p.Subtype == wire.SubtypeSystem {
+	if p.Subtype == wire.SubtypeSystem && !isMail(p) {
 		c.systemEvent(p)
 		return
 	}

@@ -23,15 +23,15 @@ const (
 type Record struct {
 	MessageID    string          `json:"messageId"`
 	MeshID       string          `json:"meshId"`
-	SenderPubkey string          `json:"senderPubkey"` // address, or "webhook:<name>"
+	SenderPubkey string          `json:"senderPubkey"` // address, "webhook:<name>" or "system"
 	SenderMember string          `json:"senderMemberPubkey,omitempty"`
 	SenderName   string          `json:"senderName,omitempty"` // as the broker says
 	Priority     wire.Priority   `json:"priority"`
 	CreatedAt    wire.Time       `json:"createdAt"`  // when the broker accepted it
 	ReceivedAt   wire.Time       `json:"receivedAt"` // when this process did
 	Kind         Kind            `json:"kind"`
-	Subtype      string          `json:"subtype,omitempty"` // reminder or webhook
-	Event        string          `json:"event,omitempty"`   // name of the webhook
+	Subtype      string          `json:"subtype,omitempty"` // reminder, webhook or system
+	Event        string          `json:"event,omitempty"`   // name of the webhook, or what the system tells of
 	EventData    json.RawMessage `json:"eventData,omitempty"`
 	TargetSpec   string          `json:"targetSpec,omitempty"`
 	ReplyTo      string          `json:"replyTo,omitempty"`

@@ -73,6 +73,8 @@ func commands() []Command {
 
 		remindCommand(),
 		clockCommand(),
+		webhookCommand(),
+		watchURLCommand(),
 
 		versionCommand(),
 		completionCommand(),

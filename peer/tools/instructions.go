@@ -82,6 +82,7 @@ set_state, get_state, list_state, delete_state; remember, recall, forget; share_
 create_task, list_tasks, claim_task, complete_task, release_task; reserve, release_paths, reservations.
 schedule_reminder, list_scheduled, cancel_scheduled; mesh_clock, mesh_set_clock, mesh_pause_clock, mesh_resume_clock.
 create_stream, publish, subscribe, unsubscribe, list_streams; share_skill, get_skill, list_skills, remove_skill; mesh_mcp_list, mesh_tool_call, mesh_mcp_register, mesh_mcp_remove, mesh_tool_respond; audit_query, audit_verify.
+From outside: create_webhook, list_webhooks, rotate_webhook, delete_webhook; URLs watched: mesh_watch, mesh_unwatch, mesh_watches.
 `
 
 const connecting = `When a tool says that it is not connected yet, go on with other work: the connection is made by itself.

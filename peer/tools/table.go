@@ -44,7 +44,7 @@ func table() []tool {
 		messageTools(), presenceTools(), searchTools(), meshTools(), peerFileTools(), fileTools(),
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
-		scheduleTools(), clockTools(),
+		scheduleTools(), clockTools(), webhookTools(), urlWatchTools(),
 		streamTools(), skillTools(), mcpTools(), auditTools(),
 	)
 }
@@ -177,6 +177,8 @@ func typeSchema(t reflect.Type, enum string) string {
 		return string(schema[1 : len(schema)-1])
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf(`"type":"array","items":{%s}`, typeSchema(t.Elem(), enum))
+	case t.Kind() == reflect.Map:
+		return fmt.Sprintf(`"type":"object","additionalProperties":{%s}`, typeSchema(t.Elem(), enum))
 	case t.Kind() == reflect.Bool:
 		return `"type":"boolean"`
 	case t.Kind() == reflect.Float64:

@@ -101,6 +101,9 @@ func answerTo(h *hub, in *sendArgs) error {
 	}
 	for _, m := range h.all() {
 		for _, r := range m.client.Records() {
+			if r.MessageID == in.ReplyTo && !wire.IsHex(r.SenderPubkey) {
+				return fmt.Errorf("message %s was written by no peer: give `to` to tell somebody of it", wire.Shorten(in.ReplyTo, 60))
+			}
 			if r.MessageID == in.ReplyTo {
 				in.To, in.Mesh = list{r.SenderPubkey}, m.slug
 				return nil
