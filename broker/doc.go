@@ -67,7 +67,7 @@
 //     outbox: what was queued before is written, the close frame comes last,
 //     and nothing after it.
 //   - Whoever starts a goroutine waits for it: connections and pings are in
-//     Server.conns, pumps in mesh.wg, and a writer ends before its reader does.
+//     Server.conns, pumps and looks at URLs in mesh.wg, and a writer ends before its reader does.
 //   - Who asks is known from a verified signature or the admin token, and from
 //     nothing else, in two places: Server.authenticate for sockets, and signed
 //     for HTTP. A member who is revoked is refused from that commit on, which

@@ -37,6 +37,8 @@ func (b *testBroker) site(h http.HandlerFunc) *testSite {
 
 // watchAt has the broker's watches find s, after a restart for instance.
 func (b *testBroker) watchAt(s *testSite) {
+	b.srv.polls.mu.Lock() // which every look takes before it begins
+	defer b.srv.polls.mu.Unlock()
 	b.srv.fetch.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return s.ln.dial(ctx, netip.MustParseAddr("192.0.2.9"))
 	}
