@@ -32,9 +32,9 @@ const (
 
 // WatchAck answers Watch and Unwatch.
 type WatchAck struct {
-	WatchID  string    `json:"watchId"`
-	URL      string    `json:"url"`
-	Mode     WatchMode `json:"mode"`
+	WatchID  string    `json:"watchId"`  // w_ and 8 hex digits
+	URL      string    `json:"url"`      // what is watched
+	Mode     WatchMode `json:"mode"`     // what is seen of it
 	Interval int       `json:"interval"` // seconds; 0 of one that was ended
 }
 
@@ -55,16 +55,16 @@ type WatchList struct {
 // they are compared in full.
 type WatchEntry struct {
 	ID        string    `json:"id"`
-	URL       string    `json:"url"`
-	Mode      WatchMode `json:"mode"`
-	Label     string    `json:"label,omitempty"`
-	Interval  int       `json:"interval"`  // seconds
-	LastHash  string    `json:"lastHash"`  // the same as LastValue
-	LastValue string    `json:"lastValue"` // empty before the first look that succeeded
-	LastCheck *Time     `json:"lastCheck,omitempty"`
+	URL       string    `json:"url"`                 // what is watched
+	Mode      WatchMode `json:"mode"`                // what is seen of it
+	Label     string    `json:"label,omitempty"`     // what its member calls it
+	Interval  int       `json:"interval"`            // seconds
+	LastHash  string    `json:"lastHash"`            // the same as LastValue
+	LastValue string    `json:"lastValue"`           // empty before the first look that succeeded
+	LastCheck *Time     `json:"lastCheck,omitempty"` // when it was last looked at
 	CreatedAt Time      `json:"createdAt"`
-	Extract   string    `json:"extract,omitempty"`
-	NotifyOn  string    `json:"notify_on,omitempty"`
+	Extract   string    `json:"extract,omitempty"`   // the path of the value
+	NotifyOn  string    `json:"notify_on,omitempty"` // what its member is told of
 	LastError string    `json:"lastError,omitempty"` // of the last look, if it failed
 	Failures  int       `json:"failures,omitempty"`  // looks that failed in a row
 	// Suspended says that it rests because no session of the member was

@@ -37,8 +37,8 @@ type WebhookAck struct {
 	// URL is where to post. It contains the secret, and so is shown this once:
 	// the broker keeps a hash of it.
 	URL    string `json:"url"`
-	Secret string `json:"secret"` // 64 hex digits
-	Target string `json:"target,omitempty"`
+	Secret string `json:"secret"`           // 64 hex digits
+	Target string `json:"target,omitempty"` // who gets what is posted
 }
 
 // ListWebhooks asks for the webhooks of the mesh.
@@ -53,17 +53,17 @@ type WebhookList struct {
 // its creator and to admins.
 type Webhook struct {
 	Name      string `json:"name"`
-	URL       string `json:"url"` // empty: a URL is shown once, by WebhookAck
-	Active    bool   `json:"active"`
+	URL       string `json:"url"`    // empty: a URL is shown once, by WebhookAck
+	Active    bool   `json:"active"` // true: one that was deleted is not listed
 	CreatedAt Time   `json:"createdAt"`
 	CreatedBy string `json:"createdBy,omitempty"` // display name
 	// Mine says that the caller may rotate and delete it.
 	Mine      bool          `json:"mine,omitempty"`
-	Target    string        `json:"target,omitempty"`
-	Template  string        `json:"template,omitempty"`
-	Signature HookSignature `json:"signature,omitempty"`
-	Received  int64         `json:"received,omitempty"` // messages that came of it
-	LastAt    *Time         `json:"lastAt,omitempty"`   // when the last came
+	Target    string        `json:"target,omitempty"`    // who gets what is posted
+	Template  string        `json:"template,omitempty"`  // the text of its messages
+	Signature HookSignature `json:"signature,omitempty"` // the style in which requests must be signed
+	Received  int64         `json:"received,omitempty"`  // messages that came of it
+	LastAt    *Time         `json:"lastAt,omitempty"`    // when the last came
 }
 
 // DeleteWebhook ends a webhook of the caller's; an admin may end any.
