@@ -29,7 +29,7 @@ func TestAddressesThatWatchesMayReach(t *testing.T) {
 		{"93.184.216.34", true, true}, {"2606:2800:220:1::1", true, true}, {"::ffff:93.184.216.34", true, true},
 		{"127.0.0.1", false, true}, {"::ffff:127.0.0.1", false, true}, {"127.0.0.2", false, false}, {"::1", false, false}, {"::", false, false}, {"0.0.0.0", false, false},
 		{"10.1.2.3", false, true}, {"::ffff:10.1.2.3", false, true}, {"10.2.2.3", false, false}, {"172.31.255.255", false, false}, {"192.168.1.1", false, false},
-		{"169.254.169.254", false, false}, {"::ffff:169.254.169.254", false, false}, {"100.100.100.200", false, false}, {"fd00:ec2::254", false, true},
+		{"169.254.169.254", false, false}, {"::ffff:169.254.169.254", false, false}, {"100.100.100.200", false, false}, {"168.63.129.16", false, false}, {"::ffff:168.63.129.16", false, false}, {"168.63.129.17", true, true}, {"fd00:ec2::254", false, true},
 		{"fe80::1", false, false}, {"fe80::1%eth0", false, false}, {"fec0::1", false, false}, {"224.0.0.1", false, false}, {"ff02::1", false, false},
 		{"255.255.255.255", false, false}, {"240.0.0.1", false, false}, {"198.18.0.1", false, false}, {"192.0.0.8", false, false},
 		{"64:ff9b::7f00:1", false, false}, {"2002:7f00:1::", false, false}, {"2001:0:4136:e378::", false, false}, {"::7f00:1", false, false}, {"2001:db8::1", false, false},

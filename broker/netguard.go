@@ -23,10 +23,12 @@ type netGuard struct {
 
 func newNetGuard(allow []netip.Prefix) netGuard {
 	g := netGuard{allow: allow}
-	// The special-purpose registries of IANA, for IPv6 within 2000::/3.
+	// The special-purpose registries of IANA, for IPv6 within 2000::/3, and the
+	// one public address at which a cloud (Azure) tells machines their secrets.
 	for _, p := range []string{
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
 		"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+		"168.63.129.16/32",
 		"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 	} {
 		g.special = append(g.special, netip.MustParsePrefix(p))
