@@ -118,11 +118,19 @@ func valueText(v any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	}
+	text, err := encodeJSON(v)
+	if err != nil {
+		return "null" // does not happen to what was decoded
+	}
+	return string(text)
+}
+
+// encodeJSON encodes v with <, > and & as they are: people and models read it,
+// and browsers do not. Escaped, what is posted could be six times as long.
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if enc.Encode(v) != nil {
-		return "null" // does not happen to what was decoded
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

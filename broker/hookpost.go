@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -179,7 +178,7 @@ func formJSON(body []byte) []byte {
 	for name := range form {
 		fields[name] = form.Get(name)
 	}
-	p, err := json.Marshal(fields)
+	p, err := encodeJSON(fields)
 	if err != nil {
 		return body
 	}

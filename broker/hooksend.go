@@ -58,7 +58,7 @@ func hookMessage(q *hookRequest) (*store.Message, error) {
 		return nil, err
 	}
 	text := t.fill(q.posted, map[string]string{"@event": eventOf(q.header), "@name": q.hook.Name})
-	body, err := json.Marshal(notification{Text: text, Data: data.Bytes()})
+	body, err := encodeJSON(notification{Text: text, Data: data.Bytes()})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"claudemesh/store"
 	"claudemesh/wire"
 )
 
@@ -36,6 +37,24 @@ func (b *testBroker) postTo(url, body string, headers ...string) (int, map[strin
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	return b.do(req)
+}
+
+// What is posted is shown as it was written, and does not grow on the way.
+func TestWhatIsPostedIsNotEscapedForBrowsers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ posts, kind, body, want string }{
+		{"JSON", "application/json", `{"a": "<b> & \"c\" é"}`, `{"a":"<b> & \"c\" é"}`},
+		{"a form", "application/x-www-form-urlencoded", "a=%3Cb%3E+%26", `{"a":"<b> &"}`},
+	} {
+		q := &hookRequest{hook: &store.Webhook{Target: "*"}, header: http.Header{"Content-Type": {c.kind}}, body: []byte(c.body)}
+		if code := q.decode(); code != "" {
+			t.Fatalf("%s: %s", c.posts, code)
+		}
+		msg := must(hookMessage(q))
+		if got, want := msg.Ciphertext, `{"data":`+c.want+`}`; got != want {
+			t.Errorf("%s: %s is kept, want %s", c.posts, got, want)
+		}
+	}
 }
 
 // hooked reads until a webhook's message comes.
