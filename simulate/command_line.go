@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -128,6 +129,9 @@ func (set *settings) run(ctx context.Context, env *cli.Env, name string) error {
 	if err := room(s); err != nil {
 		return err
 	}
+	if err := set.mayWrite(s.Name); err != nil {
+		return err
+	}
 	rep, err := set.play(ctx, env, s)
 	if err != nil {
 		return err
@@ -236,14 +240,44 @@ func (set *settings) finish(env *cli.Env, rep *Report) error {
 	return nil
 }
 
+// path is that of the report without its suffix, "" for none.
+func (set *settings) path(scenario string) string {
+	switch set.report {
+	case "none":
+		return ""
+	case "":
+		return "simulation-" + scenario
+	}
+	return set.report
+}
+
+// mayWrite says if there is no directory for the report, before hours are spent
+// on what it is of.
+func (set *settings) mayWrite(scenario string) error {
+	path := set.path(scenario)
+	if path == "" {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	return notWritten(err)
+}
+
+func notWritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cli.WithHint(fmt.Errorf("write the report: %w", err), "choose another place with --report, or none")
+}
+
 // write writes the files of a report and returns their names.
 func (set *settings) write(rep *Report) (files []string, err error) {
-	path := set.report
-	switch path {
-	case "none":
+	path := set.path(rep.Scenario)
+	if path == "" {
 		return nil, nil
-	case "":
-		path = "simulation-" + rep.Scenario
 	}
 	for _, f := range []struct {
 		suffix string
@@ -254,7 +288,7 @@ func (set *settings) write(rep *Report) (files []string, err error) {
 			return files, err
 		}
 		if err := os.WriteFile(path+f.suffix, data, 0o644); err != nil {
-			return files, cli.WithHint(fmt.Errorf("write the report: %w", err), "choose another place with --report, or none")
+			return files, notWritten(err)
 		}
 		files = append(files, path+f.suffix)
 	}
