@@ -180,6 +180,9 @@ func verifyCopy(ctx context.Context, env *Env, name string, kept *wire.AuditChec
 		return nil, err
 	case !said.Valid:
 		return nil, broken(fmt.Errorf("entry %d: %s", *said.BrokenAt, said.Reason))
+	case said.HeadID == 0: // making a mesh is an entry
+		return nil, WithHint(fmt.Errorf("%s has no audit log, and every mesh has one", name),
+			"copied while the broker runs, mesh.db lacks what is in mesh.db-wal: verify a backup, or `claudemesh audit export`")
 	}
 	res := &auditVerifyJSON{MeshID: meshID, Entries: said.Entries, HeadID: said.HeadID, Head: said.Head, Base: said.Base}
 	if kept == nil {
