@@ -38,6 +38,8 @@ func TestFaultsNameTheLineAndTheField(t *testing.T) {
 		{"two of a kind and one", "name: ann", "name: bob-1\n    count: 1", `nobody`},
 		{"an action without a world", "to: bob, text: hello", "act: move", `"move" is no action of the world`},
 		{"an alias", "name: bob", "name: &b bob", "anchors and aliases are not taken"},
+		{"an empty file", small, "", "it is empty"},
+		{"a file of comments", small, "# later", "it is empty"},
 		{"more than one document", "groups: [team]", "groups: [team]\n---\na: 1", "second document"},
 		{"a bad expression", "groups: [team]", "reacts: [{when: '(', reply: x}]", "personas[1].reacts[0].when: is no regular expression"},
 		{"a speed beyond the clock of a mesh", "duration: 5m", "duration: 5m\nclock: {speed: 1000}", "line 4: clock.speed: must be from 1 to 100"},
