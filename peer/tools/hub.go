@@ -160,7 +160,9 @@ func (h *hub) disconnect(ctx context.Context, m *mesh) {
 		h.log.Debug("connection not closed in order", "mesh", m.slug, "err", err)
 	}
 	m.cancel()
-	m.lender.Close()
+	if m.lender != nil { // a stand-in lends nothing
+		m.lender.Close()
+	}
 	m.done.Wait()
 	h.post.drop(m)
 }
