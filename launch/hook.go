@@ -16,6 +16,7 @@ import (
 
 const (
 	hookTime   = 1500 * time.Millisecond // for all that a hook does before it has printed
+	startTime  = 3500 * time.Millisecond // the same at the start of a session, when nobody waits for a turn
 	stdinTime  = 500 * time.Millisecond
 	reportTime = time.Second
 	// confirmTime is for saying that mail was printed, which would come again
@@ -52,13 +53,13 @@ type hookInput struct {
 // seen to the turn. It takes 2 s at most. The error is for whoever looks for
 // a fault; a hook tells the host nothing of it.
 func Hook(ctx context.Context, r HookRun) error {
-	limit, cancel := context.WithTimeout(ctx, hookTime+confirmTime)
+	limit, cancel := context.WithTimeout(ctx, r.time()+confirmTime)
 	defer cancel()
 	done := make(chan error, 1)
 	// What hangs in the system in spite of ctx must not hold up the host: it
 	// ends with the process.
 	go func() {
-		ctx, cancel := context.WithTimeout(limit, hookTime)
+		ctx, cancel := context.WithTimeout(limit, r.time())
 		defer cancel()
 		done <- r.run(ctx)
 	}()
@@ -68,6 +69,14 @@ func Hook(ctx context.Context, r HookRun) error {
 	case <-limit.Done():
 		return limit.Err()
 	}
+}
+
+// time is how long the hook may take before it has printed.
+func (r *HookRun) time() time.Duration {
+	if r.Event == sessionStart {
+		return startTime
+	}
+	return hookTime
 }
 
 func (r *HookRun) run(ctx context.Context) error {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	openTime = 800 * time.Millisecond // for the brokers to give what waits
+	openPart = 0.6 // of a hook's time, for the brokers to give what waits
 	// brokerRest is how long hooks leave brokers alone that did not answer.
 	brokerRest = time.Minute
 )
@@ -52,7 +52,7 @@ func (r *HookRun) runAlone(ctx context.Context, status wire.Status, in hookInput
 	if r.StandIn == nil || !addsMail(r.Event) || time.Now().Before(t.BrokersRest) {
 		return errors.Join(<-posted, t.keep(pid))
 	}
-	opening, cancel := context.WithTimeout(ctx, openTime)
+	opening, cancel := context.WithTimeout(ctx, time.Duration(openPart*float64(r.time())))
 	defer cancel()
 	s, err := r.StandIn(opening, Unheld{SessionID: r.sessionID(in), Busy: r.Event == postToolUse, Announced: t.Announced})
 	if err != nil {
