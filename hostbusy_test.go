@@ -17,11 +17,13 @@ func TestWorkingModelGetsAllMailItAsksFor(t *testing.T) {
 	m := newHostMesh(t)
 	s, to := m.seatOf(m.user("bob"))
 	s.must(hostCommand{Do: "begin", Text: "hi"})
+	m.awaitStatus(to, wire.Working)
 	first := m.write(to, "it was held back", wire.Next)
 	if got := m.state(first); got != wire.StateQueued {
 		t.Fatalf("the message is %s, want queued: the session works", got)
 	}
 	s.call("check_messages", `{}`)
+	m.awaitStatus(to, wire.Working)
 	if got := m.state(m.write(to, "for later", wire.Next)); got != wire.StateQueued {
 		t.Errorf("after the call the message is %s, want queued: the session works on", got)
 	}

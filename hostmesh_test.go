@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,16 @@ func (m *hostMesh) address(session string) (key string) {
 		return key != ""
 	})
 	return key
+}
+
+// awaitStatus waits until the mesh knows a session's status, which it is told
+// of beside what the session does.
+func (m *hostMesh) awaitStatus(address string, want wire.Status) {
+	m.t.Helper()
+	eventually(m.t, "the session to be "+string(want), func() bool {
+		list, err := peer.Call(m.t.Context(), m.alice, wire.ListPeers{})
+		return err == nil && slices.ContainsFunc(list.Peers, func(p wire.Peer) bool { return p.Pubkey == address && p.Status == want })
+	})
 }
 
 // send has alice write, with a priority that interrupts, and returns the id.

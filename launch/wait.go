@@ -79,6 +79,8 @@ type waiter struct {
 	input hookInput
 	path  string // of the file that says who waits
 	token string
+	// missed says that the session's process was not there when last looked for.
+	missed bool
 }
 
 var (
@@ -171,7 +173,14 @@ func (w *waiter) once(ctx context.Context) (woke bool, err error) {
 	hook := &HookRun{Getenv: w.Getenv}
 	session, err := hook.session(w.input)
 	if err == nil {
+		w.missed = false
 		return w.ask(ctx, session)
+	}
+	// A process that is not there yet is on its way when the session has just
+	// begun: mail that it would hold back must not be taken before it comes.
+	if !w.missed {
+		w.missed = true
+		return false, err
 	}
 	// While a turn goes on its hooks have the mail, and its end brings another
 	// waiter.
