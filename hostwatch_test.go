@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,14 +19,20 @@ func TestWatchInsideASessionPrintsItsMail(t *testing.T) {
 	m := newHostMesh(t)
 	s, to := m.seatOf(m.user("bob"))
 	s.must(hostCommand{Do: "monitor", Text: "exec " + module + " watch"})
+	turnOver := func(seen hostEvent) { // at its end the Stop hook takes mail too
+		s.await("the turn to end", func(e hostEvent) bool { return e.Event == "idle" && e.Turn >= seen.Turn })
+	}
+	tries := 0
 	eventually(t, "watch to wait", func() bool {
-		id := m.send(to, "are you there")
-		m.awaitState(id, wire.StateSeen)
-		return slices.Contains(s.ways("are you there"), "monitor")
+		tries++
+		text := fmt.Sprintf("are you there, %d", tries)
+		m.awaitState(m.send(to, text), wire.StateSeen)
+		turnOver(s.awaitSeen(text))
+		return slices.Contains(s.ways(text), "monitor")
 	})
 	for _, text := range []string{"the first", "the second"} {
 		id := m.send(to, text)
-		s.awaitSeen(text)
+		turnOver(s.awaitSeen(text))
 		m.awaitState(id, wire.StateSeen)
 	}
 	if text := s.call("list_peers", `{}`); !strings.Contains(text, "alice") {
