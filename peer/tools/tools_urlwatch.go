@@ -86,29 +86,17 @@ type watchListArgs struct {
 const lastValueLen = 30
 
 func meshWatches(ctx context.Context, h *hub, in watchListArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		res, err := peer.Call(ctx, m.client, wire.ListWatches{})
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			continue
+			return nil, err
 		}
-		data[m.slug] = res.Watches
-		fmt.Fprintf(&text, "## %s (%d watched)\n", m.slug, len(res.Watches))
+		fmt.Fprintf(text, "## %s (%d watched)\n", m.slug, len(res.Watches))
 		for _, w := range res.Watches {
 			text.WriteString(watchLine(&w))
 		}
-	}
-	if len(faults) > 0 && len(data) == 0 {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return res.Watches, nil
+	})
 }
 
 func watchLine(w *wire.WatchEntry) string {

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -73,36 +72,24 @@ type webhookListArgs struct {
 }
 
 func listWebhooks(ctx context.Context, h *hub, in webhookListArgs) (reply, error) {
-	all, err := h.among(in.Mesh)
-	if err != nil {
-		return reply{}, err
-	}
-	data := make(map[string]any)
-	var text strings.Builder
-	var faults []error
-	for _, m := range all {
+	return h.inEach(in.Mesh, func(m *mesh, text *strings.Builder) (any, error) {
 		res, err := peer.Call(ctx, m.client, wire.ListWebhooks{})
 		if err != nil {
-			faults = append(faults, m.explain(err))
-			continue
+			return nil, err
 		}
-		data[m.slug] = res.Webhooks
-		fmt.Fprintf(&text, "## %s (%s)\n", m.slug, plural(len(res.Webhooks), "webhook"))
+		fmt.Fprintf(text, "## %s (%s)\n", m.slug, plural(len(res.Webhooks), "webhook"))
 		for _, w := range res.Webhooks {
-			fmt.Fprintf(&text, "- %q by %s", neutralLine(w.Name, nameLen), neutralLine(w.CreatedBy, nameLen))
+			fmt.Fprintf(text, "- %q by %s", neutralLine(w.Name, nameLen), neutralLine(w.CreatedBy, nameLen))
 			if w.Mine {
-				fmt.Fprintf(&text, ", for %s, %s so far", neutralLine(w.Target, 64), plural(int(w.Received), "message"))
+				fmt.Fprintf(text, ", for %s, %s so far", neutralLine(w.Target, 64), plural(int(w.Received), "message"))
 			}
 			if w.Signature != "" {
-				fmt.Fprintf(&text, ", signed as %s", w.Signature)
+				fmt.Fprintf(text, ", signed as %s", w.Signature)
 			}
 			text.WriteString("\n")
 		}
-	}
-	if len(faults) > 0 && len(data) == 0 {
-		return reply{}, errors.Join(faults...)
-	}
-	return reply{data: map[string]any{"meshes": data}, text: text.String()}, nil
+		return res.Webhooks, nil
+	})
 }
 
 type rotateWebhookArgs struct {
