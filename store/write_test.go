@@ -15,12 +15,13 @@ import (
 // share the next transaction, and returns their errors.
 func gated(t *testing.T, db *DB, fns ...func(*Tx) error) []error {
 	t.Helper()
-	open, errs := make(chan struct{}), make([]error, len(fns))
+	held, open, errs := make(chan struct{}), make(chan struct{}), make([]error, len(fns))
 	var wg sync.WaitGroup
 	wg.Add(1)
-	if err := db.Enqueue(t.Context(), func(*Tx) error { <-open; return nil }, func(error) { wg.Done() }); err != nil {
+	if err := db.Enqueue(t.Context(), func(*Tx) error { close(held); <-open; return nil }, func(error) { wg.Done() }); err != nil {
 		t.Fatal(err)
 	}
+	<-held // else its transaction might take some of the others along
 	for i, fn := range fns {
 		wg.Add(1)
 		if err := db.Enqueue(t.Context(), fn, func(err error) { errs[i] = err; wg.Done() }); err != nil {
