@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/toolserver"
 	"claudemesh/wire"
 )
 
@@ -39,8 +40,8 @@ type Lender struct {
 
 // An entry is a server that was used.
 type entry struct {
-	mu     sync.Mutex // held while it starts
-	server *server    // nil before it has started
+	mu     sync.Mutex         // held while it starts
+	server *toolserver.Server // nil before it has started
 	pause  time.Duration
 	began  time.Time // when it was last started
 }
@@ -86,7 +87,7 @@ func (l *Lender) Stop(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.server != nil {
-		e.server.close()
+		e.server.Close()
 	}
 }
 
@@ -96,7 +97,7 @@ func (l *Lender) Tools(ctx context.Context, name string) ([]wire.MCPTool, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.tools(ctx)
+	return s.Tools(ctx)
 }
 
 // Call calls a tool of a server, which it starts if it must, and returns the
@@ -106,11 +107,11 @@ func (l *Lender) Call(ctx context.Context, name, tool string, args wire.Value) (
 	if err != nil {
 		return nil, err
 	}
-	return s.call(ctx, tool, args)
+	return s.Call(ctx, tool, args)
 }
 
 // use returns a server that runs.
-func (l *Lender) use(ctx context.Context, name string) (*server, error) {
+func (l *Lender) use(ctx context.Context, name string) (*toolserver.Server, error) {
 	source, ok, err := l.source(name)
 	if err != nil {
 		return nil, err
@@ -131,29 +132,29 @@ func (l *Lender) use(ctx context.Context, name string) (*server, error) {
 	l.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.server != nil && !e.server.ended() {
+	if e.server != nil && !e.server.Ended() {
 		return e.server, nil
 	}
 	return l.start(ctx, name, source, e)
 }
 
 // start starts a server, unless it has ended just now. It is called with e.mu held.
-func (l *Lender) start(ctx context.Context, name string, source peer.ToolServer, e *entry) (*server, error) {
+func (l *Lender) start(ctx context.Context, name string, source peer.ToolServer, e *entry) (*toolserver.Server, error) {
 	if wait := e.pause - time.Since(e.began); e.server != nil && wait > 0 {
-		return nil, fmt.Errorf("the tool server %q has ended (%w): it is started again in %s", name, e.server.why(), wait.Round(time.Second))
+		return nil, fmt.Errorf("the tool server %q has ended (%w): it is started again in %s", name, e.server.Why(), wait.Round(time.Second))
 	}
 	if e.server != nil {
-		e.server.close()
+		e.server.Close()
 	}
 	if time.Since(e.began) > longestWait {
 		e.pause = 0 // it has run for a while
 	}
 	e.began, e.pause = time.Now(), min(max(2*e.pause, firstPause), longestWait)
-	var changed func()
+	opts := toolserver.Options{Log: l.log.With("server", name)}
 	if l.changed != nil {
-		changed = func() { l.changed(name) }
+		opts.Changed = func() { l.changed(name) }
 	}
-	s, err := open(l.ctx, source, l.log.With("server", name), changed)
+	s, err := open(l.ctx, source, opts)
 	if err != nil {
 		return nil, fmt.Errorf("the tool server %q does not start: %w", name, err)
 	}
@@ -161,9 +162,9 @@ func (l *Lender) start(ctx context.Context, name string, source peer.ToolServer,
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
-	if err := s.greet(ctx); err != nil {
-		s.close()
-		return nil, fmt.Errorf("the tool server %q does not start: %w", name, s.because(err))
+	if err := s.Greet(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("the tool server %q does not start: %w", name, err)
 	}
 	return s, nil
 }

@@ -1,4 +1,4 @@
-package lend
+package toolserver
 
 import (
 	"fmt"
@@ -7,18 +7,16 @@ import (
 	"net/http"
 
 	"github.com/mark3labs/mcp-go/client/transport"
-
-	"claudemesh/peer"
 )
 
 // overHTTP returns the transport to an endpoint. Its headers go nowhere else:
 // it does not follow redirections.
-func overHTTP(from peer.ToolServer) (*transport.StreamableHTTP, error) {
+func overHTTP(url string, headers map[string]string) (*transport.StreamableHTTP, error) {
 	c := &http.Client{
 		Transport:     limitedTrip{http.DefaultTransport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return transport.NewStreamableHTTP(from.URL, transport.WithHTTPBasicClient(c), transport.WithHTTPHeaders(from.Headers),
+	return transport.NewStreamableHTTP(url, transport.WithHTTPBasicClient(c), transport.WithHTTPHeaders(headers),
 		transport.WithHTTPLogger(slog.New(slog.DiscardHandler)))
 }
 

@@ -1,0 +1,175 @@
+package toolserver
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"claudemesh/wire"
+)
+
+// playing names, in the environment, the server that this binary plays instead
+// of running tests.
+const playing = "TOOLSERVER_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(playing); name != "" {
+		play(name)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// starts starts what this binary plays under a name.
+func starts(t *testing.T, name string, opts Options) *Server {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), playing+"="+name)
+	Apart(cmd)
+	opts.Log = slog.New(slog.DiscardHandler)
+	s, err := Start(t.Context(), cmd, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// A record is what was written so far.
+type record struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.String()
+}
+
+func TestWhatIsNoMessageIsToldApart(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr record
+	changed := make(chan struct{}, 1)
+	s := starts(t, "chatty", Options{Stdout: &stdout, Stderr: &stderr, Changed: func() { changed <- struct{}{} }})
+	if err := s.Greet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if tools, err := s.Tools(t.Context()); err != nil || len(tools) != 2 || tools[1].Name != "b" {
+		t.Errorf("%v, %v", tools, err)
+	}
+	if v, err := s.Call(t.Context(), "a", wire.Value(`{"n":1}`)); err != nil || v.String() != `{"content":[],"extra":"<kept>"}` {
+		t.Errorf("%s, %v", v, err)
+	}
+	<-changed
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("a server without ping: %v", err)
+	}
+	s.Close()
+	if got, want := stdout.String(), "listening\n[INFO] ready\n{not json\n"; got != want {
+		t.Errorf("stdout has %q, want %q", got, want)
+	}
+	if got := stderr.String(); got != "warning: old\n" {
+		t.Errorf("stderr has %q", got)
+	}
+}
+
+func TestAServerMayTakeAWhileToEnd(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no SIGTERM")
+	}
+	for _, c := range []struct {
+		name     string
+		patience time.Duration
+		says     bool
+	}{
+		{"tidy", time.Minute, true},
+		{"tidy", 0, false},
+		{"stubborn", 10 * time.Millisecond, false},
+	} {
+		var stderr record
+		s := starts(t, c.name, Options{Patience: c.patience, Stderr: &stderr})
+		if err := s.Greet(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if !s.Ended() {
+			t.Errorf("%s, %s: it runs", c.name, c.patience)
+		}
+		if says := strings.Contains(stderr.String(), "tidied up"); says != c.says {
+			t.Errorf("%s, %s: it wrote %q", c.name, c.patience, stderr.String())
+		}
+	}
+}
+
+func TestAServerThatEndsSaysWhy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, want string }{
+		{"exits", "it ended: no such database"},
+		{"quiet", "it ended: exit status 3"},
+		{"floods", "more than 64 MiB in a minute"},
+	} {
+		s := starts(t, c.name, Options{Stderr: io.Discard})
+		<-s.Done()
+		if err := s.Why(); !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err := s.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, asked: %v", c.name, err)
+		}
+	}
+}
+
+func TestMessagesAreFoundInAnyPieces(t *testing.T) {
+	long := `{"x":"` + strings.Repeat("y", 3*chunk) + "\"}\n"
+	for name, c := range map[string]struct{ in, messages, others string }{
+		"lines":       {"a\n{}\n[]\n {\"a\":1}\r\n", "{}\n {\"a\":1}\r\n", "a\n[]\n"},
+		"nothing":     {"", "", ""},
+		"no newline":  {"{}\n{}", "{}\n{}", ""},
+		"half":        {`{"a":`, "", `{"a":`},
+		"long":        {long + "x\n" + long, long + long, "x\n"},
+		"empty lines": {"\n\n{}\n", "{}\n", "\n\n"},
+	} {
+		for _, size := range []int{1, 7, 4096, 1 << 20} {
+			var other bytes.Buffer
+			m := newMessages(io.NopCloser(strings.NewReader(c.in)), &other, func(err error) { t.Error(name, err) })
+			var got []byte
+			for p := make([]byte, size); ; {
+				n, err := m.Read(p)
+				got = append(got, p[:n]...)
+				if err != nil {
+					break
+				}
+			}
+			if string(got) != c.messages || other.String() != c.others {
+				t.Errorf("%s in pieces of %d: %d bytes, and %q", name, size, len(got), other.String())
+			}
+		}
+	}
+}
+
+func TestGreetingASilentServerEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := starts(t, "silent", Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	context.AfterFunc(t.Context(), cancel)
+	go cancel()
+	if err := s.Greet(ctx); err == nil {
+		t.Error("it has greeted")
+	}
+}
