@@ -68,7 +68,7 @@ func (m *mesh) fireOne(tx *store.Tx, s *store.Schedule, now time.Time) error {
 	for _, due := range times {
 		err := m.sendScheduled(tx, s, mb, due)
 		if errors.Is(err, &wire.Error{Code: wire.Limit}) {
-			s.NextFire = now.Add(fireAgain)
+			s.Due, s.NextFire = due, now.Add(fireAgain)
 			return tx.UpdateSchedule(s)
 		}
 		if err != nil {
@@ -76,6 +76,7 @@ func (m *mesh) fireOne(tx *store.Tx, s *store.Schedule, now time.Time) error {
 		}
 		s.Fired++
 	}
+	s.Due = time.Time{}
 	if next.IsZero() {
 		return tx.DeleteSchedule(s.ID)
 	}
@@ -84,11 +85,15 @@ func (m *mesh) fireOne(tx *store.Tx, s *store.Schedule, now time.Time) error {
 }
 
 // dueTimes returns when s was due, up to now, of those times that it is to be
-// sent for, and when it is due next: the zero time if never again.
+// sent for, and when it is due next: the zero time if never again. What waits for
+// room in a mailbox was not missed.
 func dueTimes(s *store.Schedule, now time.Time) (times []time.Time, next time.Time, err error) {
-	late := now.Sub(s.NextFire) > lateAfter
-	if !late || s.Missed != store.MissedSkip {
-		times = []time.Time{s.NextFire}
+	first, late, waits := s.NextFire, now.Sub(s.NextFire) > lateAfter, !s.Due.IsZero()
+	if waits {
+		first = s.Due
+	}
+	if waits || !late || s.Missed != store.MissedSkip {
+		times = []time.Time{first}
 	}
 	if s.Cron == "" {
 		return times, time.Time{}, nil
@@ -97,10 +102,10 @@ func dueTimes(s *store.Schedule, now time.Time) (times []time.Time, next time.Ti
 	switch {
 	case err != nil:
 		return nil, time.Time{}, err
-	case !late:
-		return times, e.Next(s.NextFire, loc), nil
+	case !late && !waits:
+		return times, e.Next(first, loc), nil
 	case s.Missed == store.MissedAll:
-		times = latest(e, loc, s.NextFire, now, wire.MaxMissed)
+		times = latest(e, loc, first, now, wire.MaxMissed)
 	}
 	return times, e.Next(now, loc), nil
 }

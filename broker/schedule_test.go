@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -457,6 +458,69 @@ func TestAFullMailboxIsTriedAgain(t *testing.T) {
 		pass(2 * time.Minute)
 		if _, text := q.due(); text != "x" {
 			t.Errorf("got %q", text)
+		}
+	}, func(c *Config) { c.MailboxCap = 3 })
+}
+
+// Of what was missed, all that there is no room for waits for it.
+func TestAFullMailboxDropsNothingThatWasMissed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann"), b.join("bob")
+		p := ann.modern("a")
+		p.later(bob.pub(), "all", map[string]any{"cron": "@hourly", "missed": "all"})
+		b.stop()
+		pass(7*time.Hour + 10*time.Minute) // from midnight
+		b.start()
+		ann.modern("a")
+		pass(5 * time.Minute)
+		b.restart()
+		q := bob.modern("b")
+		var hours []string
+		have := map[any]bool{}
+		for range 6 {
+			pass(2 * time.Minute)
+			for _, f := range q.news() {
+				if f["scheduleId"] != nil && !have[f["messageId"]] {
+					have[f["messageId"]] = true
+					hours = append(hours, f["scheduledFor"].(string)[11:16])
+					q.acked("seen", f)
+				}
+			}
+		}
+		if want := []string{"01:00", "02:00", "03:00", "04:00", "05:00", "06:00", "07:00"}; !slices.Equal(hours, want) {
+			t.Errorf("sent for %v, want %v", hours, want)
+		}
+		pass(time.Hour)
+		if push, _ := q.due(); push["scheduledFor"].(string)[11:16] != "08:00" {
+			t.Errorf("and then for %v", push["scheduledFor"])
+		}
+	}, func(c *Config) { c.MailboxCap = 3 })
+}
+
+// What was due in time and found no room was not missed.
+func TestWhatWaitsForRoomWasNotMissed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann").modern("a"), b.join("bob")
+		for range 3 {
+			ann.send(bob.pub(), "fill")
+		}
+		ann.later(bob.pub(), "once", map[string]any{"delay": 60_000, "missed": "skip"})
+		ann.later(bob.pub(), "again", map[string]any{"cron": "@hourly", "missed": "skip"})
+		pass(90 * time.Minute)
+		q := bob.modern("b")
+		for range 3 {
+			q.acked("seen", q.mail())
+		}
+		pass(2 * time.Minute)
+		got := map[string]string{}
+		for range 2 {
+			push, text := q.due()
+			got[text] = push["scheduledFor"].(string)[11:16]
+		}
+		if want := map[string]string{"once": "00:01", "again": "01:00"}; !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}, func(c *Config) { c.MailboxCap = 3 })
 }

@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	scheduleColumns   = `id, member_id, creator, target, clock, next_fire, cron, tz, missed, subtype, fired, last_message, created, nonce, body`
-	insertSchedule    = `INSERT INTO schedule (` + scheduleColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	scheduleColumns   = `id, member_id, creator, target, clock, next_fire, cron, tz, missed, subtype, fired, last_message, created, nonce, body, due`
+	insertSchedule    = `INSERT INTO schedule (` + scheduleColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectDue         = `SELECT ` + scheduleColumns + ` FROM schedule WHERE clock = ? AND next_fire <= ? ORDER BY next_fire, id LIMIT ?`
 	selectNextFire    = `SELECT next_fire FROM schedule WHERE clock = ? ORDER BY next_fire LIMIT 1`
 	selectSchedules   = `SELECT ` + scheduleColumns + ` FROM schedule WHERE member_id = ? ORDER BY next_fire, id`
 	selectScheduleIDs = `SELECT id FROM schedule WHERE member_id = ? AND id >= ? AND id < ? LIMIT ?`
 	countSchedules    = `SELECT count(*) FROM schedule WHERE member_id = ?`
-	updateSchedule    = `UPDATE schedule SET next_fire = ?, fired = ?, last_message = ? WHERE id = ?`
+	updateSchedule    = `UPDATE schedule SET next_fire = ?, due = ?, fired = ?, last_message = ? WHERE id = ?`
 	deleteSchedule    = `DELETE FROM schedule WHERE id = ?`
 	deleteSchedules   = `DELETE FROM schedule WHERE member_id = ?`
 )
@@ -40,6 +40,7 @@ type Schedule struct {
 	Target      string
 	Clock       string
 	NextFire    time.Time // by that clock
+	Due         time.Time // since when it waits for room in a mailbox, to be tried again at NextFire; zero if it does not
 	Cron        string    // "" for once
 	TZ          string    // "" for UTC
 	Missed      string
@@ -53,13 +54,13 @@ type Schedule struct {
 
 func (s *Schedule) columns() []any {
 	return []any{&s.ID, &s.MemberID, &s.Creator, &s.Target, &s.Clock, &s.NextFire, &s.Cron, &s.TZ, &s.Missed, &s.Subtype,
-		&s.Fired, &s.LastMessage, &s.Created, &s.Nonce, &s.Body}
+		&s.Fired, &s.LastMessage, &s.Created, &s.Nonce, &s.Body, &s.Due}
 }
 
 // AddSchedule stores s.
 func (tx *Tx) AddSchedule(s *Schedule) error {
 	_, err := tx.exec(insertSchedule, s.ID, s.MemberID, s.Creator, s.Target, s.Clock, s.NextFire, null(s.Cron), null(s.TZ), s.Missed,
-		null(s.Subtype), s.Fired, null(s.LastMessage), s.Created, s.Nonce, s.Body)
+		null(s.Subtype), s.Fired, null(s.LastMessage), s.Created, s.Nonce, s.Body, s.Due)
 	return err
 }
 
@@ -119,10 +120,10 @@ func (rx *Rx) ScheduleID(memberID, prefix string) (string, error) {
 	return ids[0], nil
 }
 
-// UpdateSchedule writes when s is next due, how often it was sent and its last
-// message: ErrNotFound if it is gone.
+// UpdateSchedule writes when s is next due and since when it waits, how often it
+// was sent and its last message: ErrNotFound if it is gone.
 func (tx *Tx) UpdateSchedule(s *Schedule) error {
-	return tx.change("schedule "+s.ID, updateSchedule, s.NextFire, s.Fired, null(s.LastMessage), s.ID)
+	return tx.change("schedule "+s.ID, updateSchedule, s.NextFire, s.Due, s.Fired, null(s.LastMessage), s.ID)
 }
 
 // DeleteSchedule removes an entry: ErrNotFound if it is gone.

@@ -40,7 +40,7 @@ func TestSchedules(t *testing.T) {
 		return errors.Join(err1, err2, err3, err4, err5)
 	})
 	mustWrite(t, db, func(tx *Tx) error {
-		second.NextFire, second.Fired, second.LastMessage = epoch.Add(3*time.Hour), 1, "id"
+		second.NextFire, second.Due, second.Fired, second.LastMessage = epoch.Add(3*time.Hour), epoch.Add(2*time.Hour), 1, "id"
 		return errors.Join(tx.UpdateSchedule(second), tx.DeleteSchedule(first.ID))
 	})
 	mustWrite(t, db, func(tx *Tx) error {
