@@ -17,14 +17,20 @@ type pollers struct {
 	mu      sync.Mutex
 	waiting []*watch
 	running map[*watch]context.CancelFunc
-	members map[string]int // looks under way, by member
+	again   map[*watch]bool // of those: to be looked at anew afterwards
+	members map[string]int  // looks under way, by member
 	stopped bool
 }
 
-// add has w looked at when there is room.
+// add has w looked at when there is room, and when the look that is under way is
+// over: that may have found that w rests, just before its member returned.
 func (p *pollers) add(w *watch) {
 	p.mu.Lock()
-	if !p.stopped && p.running[w] == nil && !slices.Contains(p.waiting, w) {
+	switch {
+	case p.stopped || slices.Contains(p.waiting, w):
+	case p.running[w] != nil:
+		p.again[w] = true
+	default:
 		p.waiting = append(p.waiting, w)
 	}
 	p.mu.Unlock()
@@ -63,6 +69,7 @@ func (p *pollers) next() (*watch, context.Context) {
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 	if p.running == nil {
 		p.running, p.members = make(map[*watch]context.CancelFunc), make(map[string]int)
+		p.again = make(map[*watch]bool)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.running[w] = cancel
@@ -75,6 +82,10 @@ func (p *pollers) done(w *watch) {
 	defer p.mu.Unlock()
 	p.running[w]()
 	delete(p.running, w)
+	if p.again[w] && !p.stopped {
+		p.waiting = append(p.waiting, w)
+	}
+	delete(p.again, w)
 	if p.members[w.memberID]--; p.members[w.memberID] == 0 {
 		delete(p.members, w.memberID)
 	}
@@ -85,6 +96,7 @@ func (p *pollers) remove(w *watch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waiting = slices.DeleteFunc(p.waiting, func(o *watch) bool { return o == w })
+	delete(p.again, w)
 	if cancel := p.running[w]; cancel != nil {
 		cancel()
 	}

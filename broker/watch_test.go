@@ -249,6 +249,39 @@ func TestWatchesOfWhoIsAwayRest(t *testing.T) {
 	})
 }
 
+// A look may find that its watch rests in the moment in which the member returns
+// and the watch is to go on.
+func TestAWatchThatIsDueDuringItsLookIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	p, w := &pollers{}, &watch{memberID: "ann"}
+	p.waiting = append(p.waiting, w)
+	if got, _ := p.next(); got != w {
+		t.Fatal("it is not looked at")
+	}
+	p.mu.Lock()
+	full := p.running
+	p.mu.Unlock()
+	for range maxPolls { // so that none begins
+		full[&watch{}] = func() {}
+	}
+	p.add(w)
+	p.add(w)
+	if len(p.waiting) != 0 {
+		t.Error("it waits while it is looked at")
+	}
+	p.done(w)
+	if len(p.waiting) != 1 {
+		t.Errorf("%d looks wait after the one that was under way", len(p.waiting))
+	}
+	p.waiting, p.running[w] = nil, func() {}
+	p.add(w)
+	p.remove(w)
+	p.done(w)
+	if len(p.waiting) != 0 {
+		t.Error("a watch that has ended is looked at again")
+	}
+}
+
 func TestFailuresOfAWatchAreTold(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {
