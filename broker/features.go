@@ -37,7 +37,7 @@ func (m *mesh) features() []feature {
 		{ended: byAddress((*store.Tx).ReleaseHeld), revoked: (*store.Tx).ReleaseHeldByMember, sweep: m.lapseHeld},
 		{hungUp: m.relays.disconnected},
 		{sweep: m.sweepAudit},
-		{revoked: (*store.Tx).DeleteWebhooks},
+		{revoked: m.endWebhooks},
 		{arrived: m.restoreServers, ended: m.serversLeft, revoked: m.dropServers, sweep: m.sweepServers},
 		{open: m.loadWatches, arrived: m.wakeWatches, revoked: m.endMemberWatches, sweep: m.sweepWatches},
 	}

@@ -44,6 +44,17 @@ func (r *hookRates) forget(id string) {
 	delete(r.by, id)
 }
 
+// endWebhooks ends the webhooks of a member who is being revoked.
+func (m *mesh) endWebhooks(tx *store.Tx, memberID string) error {
+	ids, err := tx.DeleteWebhooks(memberID)
+	tx.AfterCommit(func() {
+		for _, id := range ids {
+			m.hooks.forget(id)
+		}
+	})
+	return err
+}
+
 // createWebhook makes a webhook and shows its secret, of which the broker keeps
 // a hash alone.
 func (m *mesh) createWebhook(c *call, req wire.CreateWebhook) (wire.WebhookAck, error) {

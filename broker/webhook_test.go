@@ -285,6 +285,31 @@ func TestADeliveryThatIsRepeatedIsSentOnce(t *testing.T) {
 	})
 }
 
+func TestAnEndedWebhookIsForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	for name, end := range map[string]func(p *testPeer){
+		"deleted":          func(p *testPeer) { p.ask("webhook_ack", map[string]any{"type": "delete_webhook", "name": "ci"}) },
+		"its member leave": func(p *testPeer) { p.ask("ack", map[string]any{"type": "leave_mesh"}) },
+	} {
+		p := b.join(name).modern(name)
+		url, _ := p.hook("ci", nil)
+		b.postTo(url, `{}`)
+		m := b.srv.meshByID(b.mesh)
+		m.hooks.mu.Lock()
+		if len(m.hooks.by) != 1 {
+			t.Errorf("%s: %d limits before", name, len(m.hooks.by))
+		}
+		m.hooks.mu.Unlock()
+		end(p)
+		m.hooks.mu.Lock()
+		if len(m.hooks.by) != 0 {
+			t.Errorf("%s: its limit of requests stays in memory", name)
+		}
+		m.hooks.mu.Unlock()
+	}
+}
+
 func TestServicesThatTryTheURL(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)

@@ -16,7 +16,7 @@ const (
 	updateWebhook  = `UPDATE webhook SET hash = ?, signing = ? WHERE id = ?`
 	updateReceived = `UPDATE webhook SET received = received + 1, last = ? WHERE id = ?`
 	deleteWebhook  = `DELETE FROM webhook WHERE id = ?`
-	deleteWebhooks = `DELETE FROM webhook WHERE member_id = ?`
+	deleteWebhooks = `DELETE FROM webhook WHERE member_id = ? RETURNING id`
 )
 
 // Webhook is an address to which programs outside of the mesh post. Its secret
@@ -106,8 +106,11 @@ func (tx *Tx) WebhookReceived(id string, at time.Time) error {
 // DeleteWebhook removes a webhook: ErrNotFound if it is gone.
 func (tx *Tx) DeleteWebhook(id string) error { return tx.change("webhook", deleteWebhook, id) }
 
-// DeleteWebhooks removes all webhooks of a member.
-func (tx *Tx) DeleteWebhooks(memberID string) error {
-	_, err := tx.exec(deleteWebhooks, memberID)
-	return err
+// DeleteWebhooks removes all webhooks of a member and returns their ids.
+func (tx *Tx) DeleteWebhooks(memberID string) (ids []string, err error) {
+	err = tx.each(deleteWebhooks, []any{memberID}, func(r row) error {
+		ids = append(ids, "")
+		return r.scan(&ids[len(ids)-1])
+	})
+	return ids, err
 }

@@ -39,7 +39,11 @@ func TestWebhooks(t *testing.T) {
 		wants(t, "the hash before it was rotated", err3, ErrNotFound)
 		return errors.Join(err, err2)
 	})
-	mustWrite(t, db, func(tx *Tx) error { return errors.Join(tx.DeleteWebhook(a.ID), tx.DeleteWebhooks("other")) })
+	mustWrite(t, db, func(tx *Tx) error {
+		ids, err := tx.DeleteWebhooks("other")
+		equal(t, ids, []string{b.ID})
+		return errors.Join(tx.DeleteWebhook(a.ID), err)
+	})
 	mustWrite(t, db, func(tx *Tx) error {
 		all, err := tx.Webhooks()
 		equal(t, len(all), 0)
