@@ -25,11 +25,13 @@ const (
 type auditVerifyJSON struct {
 	Valid   bool                  `json:"valid"` // true: what is not valid is an error
 	MeshID  string                `json:"meshId"`
-	Entries int                   `json:"entries"`          // that were verified
+	Entries int                   `json:"entries"`          // that were verified here: after that of Since, if there is one
 	HeadID  int64                 `json:"headId"`           // id of the last of them
 	Head    string                `json:"head"`             // its hash
 	Signer  string                `json:"signer,omitempty"` // key of the broker that vouches for it
 	Base    *wire.AuditCheckpoint `json:"base,omitempty"`   // the last of the entries that were pruned
+	Since   int64                 `json:"since,omitempty"`  // id of the entry that the checkpoint vouches for, if only what came after it was verified here
+	Kept    int                   `json:"kept,omitempty"`   // with Since: the broker verified so many, all that it keeps
 }
 
 func auditVerifyCommand() Command {
@@ -78,14 +80,31 @@ func printVerified(env *Env, res *auditVerifyJSON, kept *wire.AuditCheckpoint, e
 	if res.Valid = true; env.JSON {
 		return env.Out().JSON(res)
 	}
-	env.Out().Printf("The log is as it was written: %d entries verified, the last is %d with hash %s.\n", res.Entries, res.HeadID, res.Head)
-	if kept != nil {
+	if res.Since > 0 {
+		printSince(env, res, kept)
+	} else {
+		env.Out().Printf("The log is as it was written: %d entries verified, the last is %d with hash %s.\n", res.Entries, res.HeadID, res.Head)
+	}
+	if kept != nil && res.Since == 0 {
 		env.Out().Printf("It has the entry that the checkpoint of %s vouches for, %d.\n", kept.CreatedAt, kept.ID)
 	}
 	if kept != nil && res.Signer != "" && res.Signer != kept.Signer {
 		env.Err().Printf("The broker signs with another key now, %s; the checkpoint is signed by %s.\n", res.Signer, kept.Signer)
 	}
 	return nil
+}
+
+// printSince says what was verified after a checkpoint. What is before it is proven
+// by its hash, and was verified by whoever kept it.
+func printSince(env *Env, res *auditVerifyJSON, kept *wire.AuditCheckpoint) {
+	out := env.Out()
+	if res.Entries == 0 {
+		out.Printf("The log is as it was written: it ends with entry %d, which the checkpoint of %s vouches for, and nothing was added since.\n", kept.ID, kept.CreatedAt)
+	} else {
+		out.Printf("The log is as it was written: it has entry %d, which the checkpoint of %s vouches for, and goes on from it; entries since then that were verified here: %d, the last is %d with hash %s.\n",
+			kept.ID, kept.CreatedAt, res.Entries, res.HeadID, res.Head)
+	}
+	out.Printf("The broker verified all entries that it keeps: %d. `claudemesh audit verify` without --against verifies them here too.\n", res.Kept)
 }
 
 // verifyLive has the broker verify its log, and recomputes what it hands out.
@@ -109,6 +128,9 @@ func verifyLive(ctx context.Context, c *peer.Client, kept *wire.AuditCheckpoint)
 		after = kept.ID
 	}
 	res := &auditVerifyJSON{MeshID: chain.MeshID}
+	if fromKept {
+		res.Since, res.Kept = kept.ID, said.Entries
+	}
 	begin := func(head *wire.AuditResult) error {
 		switch res.Base = head.Base; {
 		case fromKept:
