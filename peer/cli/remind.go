@@ -162,7 +162,7 @@ func (f *remindFlags) schedule(ctx context.Context, env *Env, c *peer.Client, re
 		clock = " by the simulation clock"
 	}
 	out := env.Out()
-	out.Printf("Scheduled %s in %s for %s: %s%s%s.\n", Styled{Bold, ack.ScheduledID[:min(8, len(ack.ScheduledID))]}, c.Mesh().Slug, whom, out.Date(ack.DeliverAt.Std()), clock, again)
+	out.Printf("Scheduled %s in %s for %s: %s%s%s.\n", Styled{Bold, ack.ScheduledID}, c.Mesh().Slug, whom, out.Date(ack.DeliverAt.Std()), clock, again)
 	if ack.Unknown {
 		env.Err().Printf("Nobody in %s has ever used that key; the message will wait for it.\n", c.Mesh().Slug)
 	}
@@ -218,7 +218,7 @@ func printScheduled(ctx context.Context, env *Env, c *peer.Client, all []wire.Sc
 		if e.FiredCount != nil {
 			sent = fmt.Sprint(*e.FiredCount)
 		}
-		table.Row(Styled{Bold, e.ID[:min(8, len(e.ID))]}, due, to, strings.TrimSpace(e.Cron+" "+e.TZ), sent, e.Message)
+		table.Row(Styled{Bold, e.ID}, due, to, strings.TrimSpace(e.Cron+" "+e.TZ), sent, e.Message)
 	}
 	table.Flush()
 	if len(all) == 0 {
