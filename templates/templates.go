@@ -221,5 +221,5 @@ func Find(dir, name string) (*Template, error) {
 		}
 		names = append(names, all[i].Name)
 	}
-	return nil, errors.Join(append([]error{fmt.Errorf("%w: %.64q; there are %s", ErrUnknown, name, strings.Join(names, ", "))}, faults...)...)
+	return nil, errors.Join(append([]error{fmt.Errorf("%w called %.64q: choose one of %s", ErrUnknown, name, strings.Join(names, ", "))}, faults...)...)
 }

@@ -77,7 +77,7 @@ func TestTemplatesOfUsers(t *testing.T) {
 	if j, err := Find(dir, "json"); err != nil || j.SystemPromptHint != "Be brief." {
 		t.Errorf("%+v, %v", j, err)
 	}
-	if _, err := Find(dir, "bad"); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "there are dev-team, json") || !strings.Contains(err.Error(), "bad.yaml") {
+	if _, err := Find(dir, "bad"); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "choose one of dev-team, json") || !strings.Contains(err.Error(), "bad.yaml") {
 		t.Errorf("an unknown one: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ type appliedJSON struct {
 
 func findTemplate(env *Env, name string) (*templates.Template, error) {
 	t, err := templates.Find(TemplateDir(env.ConfigDir), name)
-	return t, WithHint(err, "`claudemesh create --list-templates` shows them; your own are files in %s", TemplateDir(env.ConfigDir))
+	return t, WithHint(err, "`claudemesh create --list-templates` shows what is in them; to make one of your own, put a file into %s", TemplateDir(env.ConfigDir))
 }
 
 func listTemplates(env *Env) error {
