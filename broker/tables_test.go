@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +80,50 @@ func TestThePageOnSecurityNamesItsTests(t *testing.T) {
 	for _, m := range named {
 		if !have[m[1]] {
 			t.Errorf("there is no %s", m[1])
+		}
+	}
+}
+
+// The limits that docs/SECURITY.md tells are those that hold.
+func TestThePageOnSecurityHasTheLimits(t *testing.T) {
+	t.Parallel()
+	page := string(must(os.ReadFile(filepath.Join("..", "docs", "SECURITY.md"))))
+	_, page, _ = strings.Cut(page, "\n## Limits\n")
+	cells := map[string]string{}
+	for line := range strings.Lines(page) {
+		if row := strings.Split(line, " | "); len(row) > 1 {
+			cells[strings.TrimPrefix(row[0], "| ")] = row[1]
+		}
+	}
+	d := Defaults()
+	count := func(n int) string { // as the page writes it
+		s := strconv.Itoa(n)
+		if n >= 10_000 {
+			s = s[:len(s)-3] + " " + s[len(s)-3:]
+		}
+		return s
+	}
+	for what, want := range map[string]string{
+		"Sockets of one address that have not said hello":    fmt.Sprintf("%d, for %.0f s each", d.MaxSockets, wire.HelloDeadline.Seconds()),
+		"A frame: ordinary and before hello; with a file":    roughSize(int64(d.MaxFrame)) + "; " + roughSize(wire.MaxFrameBytes),
+		"Frames of one connection":                           fmt.Sprintf("%.0f a second, %d at once", d.Rate, d.Burst),
+		"Frames and bytes that wait for one connection":      fmt.Sprintf("%d, %s", d.QueueFrames, roughSize(int64(d.QueueBytes))),
+		"Sessions of a mesh":                                 count(d.MaxConnections),
+		"Messages that wait for one recipient":               count(d.MailboxCap) + ", for 7 days",
+		"HTTP requests of one address that change something": fmt.Sprintf("%.0f a minute", d.HTTPRate),
+		"Streams of a mesh; what one keeps; one entry; subscriptions of a session": fmt.Sprintf("%d; %d entries and %s; %s; %d",
+			wire.MaxStreams, wire.MaxKeep, roughSize(wire.MaxStreamBytes), roughSize(wire.MaxEntryBytes), wire.MaxSubscriptions),
+		"Tasks of a mesh":                count(wire.MaxTasks) + ", of which done ones give way",
+		"Scheduled messages of a member": count(wire.MaxSchedules),
+		"What a schedule makes up for after the broker was not running": fmt.Sprintf("%d messages", wire.MaxMissed),
+		"Webhooks of a mesh; what is posted; how often to one": fmt.Sprintf("%d; %s; %.0f a minute",
+			wire.MaxWebhooks, roughSize(wire.MaxHookBody), d.WebhookRate),
+		"Watches of a member; of a mesh; how often one looks; how long; how much it reads": fmt.Sprintf("%d; %d; every %d s; %.0f s; %s",
+			d.MemberWatches, d.MaxWatches, wire.MinWatchInterval, wire.WatchDeadline.Seconds(), roughSize(wire.MaxWatchBody)),
+		"Looks at a time: of the broker; of a member": fmt.Sprintf("%d; %d", maxPolls, maxMemberPolls),
+	} {
+		if got := cells[what]; got != want {
+			t.Errorf("%s: the page says %q, and it is %q", what, got, want)
 		}
 	}
 }
