@@ -145,6 +145,35 @@ func TestADrainingCommandTakesWhatWaits(t *testing.T) {
 	})
 }
 
+func TestASessionIsToldWhenWhatWaitedHasCome(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		a, bob, key := b.join("alice").modern("a"), b.join("bob"), must(seal.Generate())
+		begins := func() *testPeer {
+			h := bob.keyed(bob.hello("b"), key)
+			h.Drain = true
+			return b.connect(h)
+		}
+		p := begins()
+		if d := p.expect("drained"); d["pushed"] != 0.0 {
+			t.Errorf("with nothing waiting: %v", d)
+		}
+		p.leave()
+		pass(time.Second)
+		a.send(key.Public().String(), "hello")
+		p = begins()
+		m := p.mail()
+		p.quiet()
+		p.acked("delivered", m)
+		if d := p.expect("drained"); d["pushed"] != 1.0 || d["remaining"] != nil {
+			t.Errorf("with a message waiting: %v", d)
+		}
+		a.send(key.Public().String(), "later")
+		p.acked("seen", p.mail())
+		p.quiet()
+	})
+}
+
 func TestWhoIsAloneGetsWhatALostProcessHad(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {

@@ -88,20 +88,32 @@ func (r *HookRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := r.session(in)
-	if err != nil {
-		return r.runAlone(ctx, status, in)
+	if session, err := r.session(in); err == nil {
+		_, err := r.ask(ctx, session, status, in)
+		return err
 	}
-	return r.ask(ctx, session, status, in)
+	printed, err := r.runAlone(ctx, status, in)
+	if printed || !addsMail(r.Event) {
+		return err
+	}
+	// A process that has come up meanwhile may have what waited, from before the
+	// brokers heard of the stand-in.
+	if session, missing := r.session(in); missing == nil {
+		_, late := r.ask(ctx, session, status, in)
+		err = errors.Join(err, late)
+	}
+	return err
 }
 
-// ask reports to whoever has the session's mail, and gets that. Mail does not
-// depend on the report: brokers that hang leave time for what came from others.
-func (r *HookRun) ask(ctx context.Context, box Mailbox, status wire.Status, in hookInput) (err error) {
+// ask reports to whoever has the session's mail, and gets that: see mail. Mail
+// does not depend on the report: brokers that hang leave time for what came from
+// others.
+func (r *HookRun) ask(ctx context.Context, box Mailbox, status wire.Status, in hookInput) (printed bool, err error) {
 	if status != "" {
 		err = report(ctx, box, status)
 	}
-	return errors.Join(err, r.mail(ctx, box, in))
+	printed, fault := r.mail(ctx, box, in)
+	return printed, errors.Join(err, fault)
 }
 
 func report(ctx context.Context, box Mailbox, status wire.Status) error {
@@ -211,27 +223,31 @@ func postStatus(ctx context.Context, m *peer.Mesh, h wire.HookStatus) error {
 	return err
 }
 
-// mail adds unseen mail to the turn, and goes on with a turn that would end.
-func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) error {
+// mail adds unseen mail to the turn, and goes on with a turn that would end. It
+// reports whether there was any.
+func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) (printed bool, err error) {
 	if !addsMail(r.Event) {
-		return nil
+		return false, nil
 	}
 	req := peer.MailRequest{Way: peer.WayHook, Event: r.Event, MaxBytes: maxContext, Confirm: true}
+	if end, ok := ctx.Deadline(); ok {
+		req.CatchUpMillis = int(brokerPart * float64(time.Until(end).Milliseconds()))
+	}
 	switch r.Event {
 	case userPromptSubmit:
 		forgetStops(r.Getenv)
 	case stop:
 		if !mayContinue(r.Getenv, in.StopHookActive) {
-			return nil
+			return false, nil
 		}
 		req.Way, req.WaitMillis = peer.WayStop, int(stopLinger.Milliseconds())
 	}
 	a, err := session.Mail(ctx, req)
 	if err != nil || a.Text == "" {
-		return err
+		return false, err
 	}
 	if err := r.print(a.Text); err != nil {
-		return err
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTime)
 	defer cancel()
@@ -240,7 +256,7 @@ func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) error
 		countStop(r.Getenv)
 		err = errors.Join(err, report(ctx, session, wire.Working)) // the turn goes on
 	}
-	return err
+	return true, err
 }
 
 // print gives the host text to put before the model.

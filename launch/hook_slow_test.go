@@ -64,7 +64,7 @@ func TestMailDoesNotWaitForAStatusThatHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), hookTime)
 		defer cancel()
 		r := &HookRun{Event: "PostToolUse", Getenv: testEnv(nil), Stdout: &out}
-		if err := r.ask(ctx, box, wire.Working, hookInput{}); err == nil || !strings.Contains(out.String(), "hello") || !box.confirmed {
+		if _, err := r.ask(ctx, box, wire.Working, hookInput{}); err == nil || !strings.Contains(out.String(), "hello") || !box.confirmed {
 			t.Errorf("printed %q, confirmed: %v, %v", &out, box.confirmed, err)
 		}
 	})

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -104,6 +105,43 @@ func TestHookThatHearsNothingEnds(t *testing.T) {
 	}
 	if _, reports, _ := s.record(); len(reports) != 1 {
 		t.Errorf("reported %v", reports)
+	}
+}
+
+// emptyBox stands in for a session whose mail another process has taken.
+type emptyBox struct{}
+
+func (emptyBox) Report(context.Context, peer.StatusReport) error { return nil }
+func (emptyBox) Mail(context.Context, peer.MailRequest) (peer.MailAnswer, error) {
+	return peer.MailAnswer{}, nil
+}
+func (emptyBox) Shown(context.Context, peer.ShownRequest) error { return nil }
+func (emptyBox) Announced() []string                            { return nil }
+func (emptyBox) Close(context.Context)                          {}
+
+// TestHookAsksTheProcessThatCameWhileItStoodIn has the session's process come up
+// with the mail while the hook goes to the brokers for it.
+func TestHookAsksTheProcessThatCameWhileItStoodIn(t *testing.T) {
+	privateRuntime(t)
+	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PostToolUse", "Stop"} {
+		t.Run(event, func(t *testing.T) {
+			var s *testSession
+			var out strings.Builder
+			err := Hook(t.Context(), HookRun{
+				Event: event, ConfigDir: t.TempDir(), Stdin: strings.NewReader(`{"session_id": "` + testSessionID + `"}`), Stdout: &out,
+				Getenv: testEnv(nil),
+				StandIn: func(context.Context, Unheld) (StandIn, error) {
+					s, _ = newTestSession(t, "hello from a peer")
+					return emptyBox{}, nil
+				},
+			})
+			if err != nil || !strings.Contains(out.String(), "hello from a peer") {
+				t.Fatalf("printed %q, %v", &out, err)
+			}
+			if requests, _, shown := s.record(); len(requests) != 1 || requests[0].CatchUpMillis <= 0 || len(shown) != 1 {
+				t.Errorf("asked %+v, confirmed %q", requests, shown)
+			}
+		})
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	openPart = 0.6 // of a hook's time, for the brokers to give what waits
+	brokerPart = 0.6 // of a hook's time, for the brokers to give what waits
 	// brokerRest is how long hooks leave brokers alone that did not answer.
 	brokerRest = time.Minute
 )
@@ -40,8 +40,9 @@ type StandIn interface {
 }
 
 // runAlone does without the session's process. Hooks of one turn share what they
-// remember, so that brokers which do not answer are not asked by each of them.
-func (r *HookRun) runAlone(ctx context.Context, status wire.Status, in hookInput) error {
+// remember, so that brokers which do not answer are not asked by each of them. It
+// reports whether there was mail.
+func (r *HookRun) runAlone(ctx context.Context, status wire.Status, in hookInput) (printed bool, err error) {
 	posted := make(chan error, 1)
 	go func() { posted <- r.post(ctx, status, in) }()
 	pid, _ := hostPID(r.Getenv) // without one nothing is remembered
@@ -50,18 +51,19 @@ func (r *HookRun) runAlone(ctx context.Context, status wire.Status, in hookInput
 		t.Working = status != wire.Idle
 	}
 	if r.StandIn == nil || !addsMail(r.Event) || time.Now().Before(t.BrokersRest) {
-		return errors.Join(<-posted, t.keep(pid))
+		return false, errors.Join(<-posted, t.keep(pid))
 	}
-	opening, cancel := context.WithTimeout(ctx, time.Duration(openPart*float64(r.time())))
+	opening, cancel := context.WithTimeout(ctx, time.Duration(brokerPart*float64(r.time())))
 	defer cancel()
 	s, err := r.StandIn(opening, Unheld{SessionID: r.sessionID(in), Busy: r.Event == postToolUse, Announced: t.Announced})
 	if err != nil {
 		t.BrokersRest = time.Now().Add(brokerRest)
-		return errors.Join(<-posted, err, t.keep(pid))
+		return false, errors.Join(<-posted, err, t.keep(pid))
 	}
 	defer s.Close(context.WithoutCancel(ctx))
-	err = errors.Join(<-posted, t.keep(pid), r.mail(ctx, s, in))
+	err = errors.Join(<-posted, t.keep(pid))
+	printed, fault := r.mail(ctx, s, in)
 	t = loadTurns(pid) // mail counts in it
 	t.Announced = s.Announced()
-	return errors.Join(err, t.keep(pid))
+	return printed, errors.Join(err, fault, t.keep(pid))
 }

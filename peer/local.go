@@ -44,6 +44,9 @@ type MailRequest struct {
 	Event string `json:"event,omitempty"` // name of the hook's event
 	// WaitMillis is how long to wait if there is none, at most 10 minutes.
 	WaitMillis int `json:"waitMillis,omitempty"`
+	// CatchUpMillis is how long to wait, at most 5 s, for what was on its way from
+	// the brokers when the process that answers came up.
+	CatchUpMillis int `json:"catchUpMillis,omitempty"`
 	// MaxBytes bounds MailAnswer.Text; 0 is 8000.
 	MaxBytes int `json:"maxBytes,omitempty"`
 	// Peek looks only: nothing is marked as seen or kept from other ways.

@@ -161,6 +161,7 @@ func (s *sessionServer) answer(ctx context.Context, req *localRequest) (a localA
 	switch {
 	case req.Mail != nil:
 		req.Mail.WaitMillis = min(max(req.Mail.WaitMillis, 0), int(maxLocalWait.Milliseconds()))
+		req.Mail.CatchUpMillis = min(max(req.Mail.CatchUpMillis, 0), int(localIO.Milliseconds()))
 		a.Mail = new(MailAnswer)
 		*a.Mail, err = s.handler.Mail(ctx, *req.Mail)
 		if !req.Mail.Peek && !req.Mail.Confirm {

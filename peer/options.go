@@ -24,7 +24,8 @@ type Options struct {
 	SessionKey seal.PrivateKey
 	// Transient marks a command: no presence, no mail unless Drain is set.
 	Transient bool
-	// Drain asks for the mail that waits for the address; see Client.Drained.
+	// Drain asks for the mail that waits for the address, which only a command
+	// has to ask for, and to be told when it has come; see Client.Drained.
 	Drain bool
 	// Alone says, with Drain, that no process holds the session: mail that one
 	// had received and its model had not seen is pushed again.

@@ -34,7 +34,9 @@ type Hello struct {
 	SessionSignature string `json:"sessionSignature,omitempty"`
 	// Transient marks a command: no presence, no events, no mail unless Drain.
 	Transient bool `json:"transient,omitempty"`
-	// Drain asks for the mail of a transient connection's address.
+	// Drain asks for the mail of a transient connection's address, and for Drained
+	// when what waited has come. A session, which has its mail without, asks for
+	// the latter alone.
 	Drain bool `json:"drain,omitempty"`
 	// Alone says, with Drain, that no other process holds the session: what was
 	// delivered to one whose connection is gone, and not seen, comes again.

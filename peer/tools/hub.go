@@ -19,7 +19,12 @@ import (
 	"claudemesh/wire"
 )
 
-const closeTime = 300 * time.Millisecond // for what the brokers must still be told
+const (
+	closeTime = 300 * time.Millisecond // for what the brokers must still be told
+	// catchUpTime is how long after its start a connection may keep those waiting
+	// who want all mail that waited for it.
+	catchUpTime = 5 * time.Second
+)
 
 // A hub holds the session's connections, one per mesh of the configuration.
 type hub struct {
@@ -54,8 +59,11 @@ type mesh struct {
 	streams *following
 	lender  *lend.Lender
 	stale   chan string // servers that have changed their tools
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	// caught is closed when the post has what waited at the broker, or that has
+	// taken too long to be waited for. A stand-in has none.
+	caught chan struct{}
+	cancel context.CancelFunc
+	done   sync.WaitGroup
 }
 
 func newHub(who identity, dir string, log *slog.Logger) *hub {
@@ -121,7 +129,8 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 	if err != nil {
 		return nil, err
 	}
-	m := &mesh{slug: entry.Slug, entry: entry, streams: newFollowing(), stale: make(chan string, 8)}
+	opts.Drain = true
+	m := &mesh{slug: entry.Slug, entry: entry, streams: newFollowing(), stale: make(chan string, 8), caught: make(chan struct{})}
 	m.lender = h.newLender(entry.MeshID, m.stale)
 	opts.ToolCall = func(ctx context.Context, call peer.ToolCall) (wire.Value, error) { return h.serveTool(ctx, m, call) }
 	client, err := peer.Start(ctx, opts)
@@ -180,10 +189,26 @@ func (h *hub) close(ctx context.Context) {
 	wg.Wait()
 }
 
-// receive moves mail into the post.
+// receive moves mail into the post, and says when it has what waited.
 func (h *hub) receive(ctx context.Context, m *mesh) {
+	waited, cancel := context.WithTimeout(ctx, catchUpTime)
+	m.done.Go(func() {
+		defer cancel()
+		select {
+		case <-m.client.Drained():
+		case <-waited.Done():
+		}
+	})
+	h.receiveUntil(ctx, waited, m)
+	close(m.caught)
+	h.receiveUntil(ctx, ctx, m)
+}
+
+// receiveUntil moves mail into the post until end is over and all is moved that
+// has come by then.
+func (h *hub) receiveUntil(ctx, end context.Context, m *mesh) {
 	for {
-		r, err := m.client.Next(ctx)
+		r, err := m.client.Next(end)
 		if err != nil {
 			if errors.Is(err, peer.ErrSuperseded) {
 				h.post.drop(m) // the other process shows it
@@ -191,6 +216,28 @@ func (h *hub) receive(ctx context.Context, m *mesh) {
 			return
 		}
 		h.accept(ctx, m, &r)
+	}
+}
+
+// catchUp waits until the post has what waited at the brokers when the
+// connections were begun, for a time at most.
+func (h *hub) catchUp(ctx context.Context, most time.Duration) {
+	if most <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	select {
+	case <-h.loaded:
+	case <-ctx.Done():
+		return
+	}
+	for _, m := range h.all() {
+		select {
+		case <-m.caught:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

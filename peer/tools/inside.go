@@ -24,6 +24,7 @@ func (s *inside) Mail(ctx context.Context, req peer.MailRequest) (peer.MailAnswe
 	if req.Way == "" {
 		return peer.MailAnswer{}, errors.New("the request names no way")
 	}
+	s.hub.catchUp(ctx, time.Duration(req.CatchUpMillis)*time.Millisecond)
 	if a := s.hub.post.take(req); !a.Empty() || req.WaitMillis <= 0 {
 		return a, nil
 	}
