@@ -39,6 +39,7 @@ func (m *mesh) features() []feature {
 		{sweep: m.sweepAudit},
 		{revoked: m.endWebhooks},
 		{arrived: m.restoreServers, ended: m.serversLeft, revoked: m.dropServers, sweep: m.sweepServers},
+		{revoked: (*store.Tx).DeleteVault},
 		{open: m.loadWatches, arrived: m.wakeWatches, revoked: m.endMemberWatches, sweep: m.sweepWatches},
 	}
 }

@@ -82,6 +82,12 @@ func routes() []route {
 		later((*mesh).mcpCall),
 		order((*mesh).mcpCallResponse),
 
+		// The vault.
+		handle((*mesh).vaultSet),
+		handle((*mesh).vaultList),
+		handle((*mesh).vaultGet),
+		handle((*mesh).vaultDelete),
+
 		// Files.
 		handle((*mesh).uploadToken),
 		handle((*mesh).getFile),

@@ -11,6 +11,9 @@ import (
 // SecretOverhead is by how many bytes a secretbox is longer than what it holds.
 const SecretOverhead = secretbox.Overhead
 
+// AnonymousOverhead is by how many bytes what SealAnonymous makes is longer than what it holds.
+const AnonymousOverhead = box.AnonymousOverhead
+
 // NewSecretKey makes a random key for SealSecret.
 func NewSecretKey() *[32]byte {
 	var key [32]byte

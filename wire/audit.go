@@ -111,6 +111,7 @@ const (
 	AuditSkillRemoved      = "skill_removed"      // skill
 	AuditServerRegistered  = "server_registered"  // server, tools: their number, persistent
 	AuditServerRemoved     = "server_removed"     // server
+	AuditVaultChanged      = "vault_changed"      // key, action: stored or deleted
 	AuditFileShared        = "file_shared"        // fileId, name, size, sha256, targetSpec, encrypted
 	AuditFileDeleted       = "file_deleted"       // fileId, name
 	AuditFileGranted       = "file_granted"       // fileId, pubkey

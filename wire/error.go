@@ -40,6 +40,7 @@ const (
 	InvalidWebhook   Code = "invalid_webhook"    // the name of a webhook is empty or no name
 	WebhookExists    Code = "webhook_exists"     // the mesh has a webhook of that name
 	NoClock          Code = "no_clock"           // the mesh has no simulation clock: set it first
+	VaultError       Code = "vault_error"        // the broker could not read or write the vault
 )
 
 // The codes with which POST /join refuses.

@@ -132,6 +132,14 @@ func Index() []Entry {
 		toPeer(MCPCallForward{}),
 		request(MCPCallResponse{}),
 
+		request(VaultSet{}),
+		toPeer(VaultAck{}),
+		request(VaultList{}),
+		toPeer(VaultListResult{}),
+		request(VaultGet{}),
+		toPeer(VaultGetResult{}),
+		request(VaultDelete{}),
+
 		request(UploadToken{}),
 		toPeer(UploadTokenResult{}),
 		request(GetFile{}),

@@ -107,6 +107,15 @@ const (
 	MaxCallResult  = 1_900_000 // bytes of a tool's result, as the frame has it
 )
 
+// Limits of what members keep in the vault.
+const (
+	MaxVaultKey     = 128
+	MaxVaultText    = 1000     // an entry's description
+	MaxVaultValue   = 1 << 20  // bytes of a value
+	MaxVaultEntries = 100      // of a member
+	MaxVaultBytes   = 16 << 20 // of all values of a member
+)
+
 // Limits of what is sent later.
 const (
 	MaxSchedules    = 1000    // pending scheduled messages of a member
