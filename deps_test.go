@@ -31,9 +31,10 @@ func directions() []direction {
 		{"store", nil, "SQL is asked to keep and find, not to decide: it knows rows, no frames and no keys"},
 		{"cron", nil, "when a schedule is due is a promise to its owner: the libraries tried take ranges that go backwards and steps of nothing, and leave open what happens when the clocks change"},
 		{"templates", nil, "what a mesh is set up with is text; who sets it up, and where, is none of its business"},
-		{"broker", []string{"store", "wire", "seal", "cron", "broker/runner", "broker/runner/source", "templates"}, "the server is all that opens a mesh on disk"},
+		{"broker", []string{"store", "wire", "seal", "cron", "broker/runner", "broker/runner/confine", "broker/runner/source", "templates"}, "the server is all that opens a mesh on disk"},
 		{"broker/runner/source", nil, "what is made of a stranger's archive or repository is judged alone"},
 		{"broker/runner", []string{"broker/runner/confine", "broker/runner/source", "toolserver", "wire"}, "it keeps services running; whose they are, and who may call them, is the broker's to know"},
+		{"broker/runner/confine", nil, "what keeps programs of others in is judged alone, and starts again as the first process of each"},
 		{"peer/share", nil, "what strangers may read of a machine is judged alone, without the program around it"},
 		{"toolserver", []string{"wire"}, "an MCP server is spoken to alike by who lends it and by who runs it, and knows neither"},
 		{"peer/lend", []string{"peer", "toolserver", "wire"}, "what runs programs of the user for others is judged alone"},
@@ -43,7 +44,7 @@ func directions() []direction {
 		{"peer/bench", []string{"peer", "peer/cli", "wire", "seal"}, "what measures a broker must not share a process with it"},
 		{"simulate", []string{"peer", "peer/bench", "peer/cli", "wire", "seal"}, "a simulation is peers that a script moves: it knows the broker as they do, and starts one as any user would"},
 		{"launch", []string{"peer", "wire"}, "what touches the host program needs the configuration, and the wire's words for what a session does"},
-		{ours, []string{"broker", "peer", "peer/cli", "peer/bench", "peer/tools", "simulate", "launch", "templates"}, "main only joins the two sides"},
+		{ours, []string{"broker", "broker/runner/confine", "peer", "peer/cli", "peer/bench", "peer/tools", "simulate", "launch", "templates"}, "main only joins the two sides"},
 	}
 }
 
@@ -75,7 +76,7 @@ type library struct {
 func libraries() []library {
 	return []library{
 		{"modernc.org/sqlite", []string{"store"}, "a database in the process and without cgo; one package knows SQL"},
-		{"golang.org/x/sys", []string{"store", "peer"}, "locks on files, and who is at the other end of a local socket"},
+		{"golang.org/x/sys", []string{"store", "peer", "broker/runner/confine"}, "locks on files, who is at the other end of a local socket, and what the system confines programs by"},
 		{"github.com/coder/websocket", []string{"broker", "peer"}, "the socket, at its two ends"},
 		{"golang.org/x/time", []string{"broker"}, "the token bucket of the rate limits"},
 		{"github.com/prometheus/client_golang", []string{"broker"}, "only a server is watched by its metrics"},

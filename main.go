@@ -10,13 +10,17 @@ import (
 	"syscall"
 
 	"claudemesh/broker"
+	"claudemesh/broker/runner/confine"
 	"claudemesh/peer"
 	"claudemesh/peer/bench"
 	"claudemesh/peer/cli"
 	"claudemesh/simulate"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	confine.Main()
+	os.Exit(run())
+}
 
 // run runs the command line and returns the exit code. The first SIGINT or
 // SIGTERM asks for an orderly end, a second one ends at once.

@@ -1,0 +1,218 @@
+package confine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Names below a cell's directory that are its own to change.
+const (
+	homeDir = "home"
+	tmpDir  = "tmp"
+)
+
+// Command returns the program of a cell, not started. Its limits are checked.
+func (c *Confiner) Command(ctx context.Context, cell Cell) (*Program, error) {
+	if err := c.Check(cell.Limits); err != nil {
+		return nil, err
+	}
+	s, err := c.spec(&cell)
+	if err != nil {
+		return nil, err
+	}
+	p := new(cellProgram)
+	cmd, err := p.command(ctx, c, s, cell.Limits)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return &Program{Cmd: cmd, close: p.close}, nil
+}
+
+// spec works out what a cell is, and makes its directory ready.
+func (c *Confiner) spec(cell *Cell) (*spec, error) {
+	if len(cell.Args) == 0 || !filepath.IsAbs(cell.Dir) {
+		return nil, errors.New("a cell needs a program, and a directory from the root")
+	}
+	// The kernel compares what paths mean, not how they are written.
+	dir, err := filepath.EvalSymlinks(cell.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &spec{
+		Args: cell.Args, Env: cell.Env, Dir: dir, Work: cell.Work, Home: filepath.Join(dir, homeDir), Tmp: filepath.Join(dir, tmpDir),
+		UID: -1, Spaces: c.can.spaces == nil, Proc: c.can.proc, Landlock: c.can.landlock, Filter: c.can.filter, Nice: nice,
+	}
+	if s.Work == "" {
+		s.Work = dir
+	}
+	for _, w := range cell.Write {
+		if w, err = filepath.EvalSymlinks(w); err != nil {
+			return nil, err
+		}
+		if !below(w, dir) {
+			return nil, fmt.Errorf("%s is not in the cell's directory", w)
+		}
+		s.Write = append(s.Write, w)
+	}
+	s.Read = c.readable(cell.Read)
+	if err := c.own(s); err != nil {
+		return nil, err
+	}
+	s.Env = environment(s, s.path())
+	l := cell.Limits.withDefaults()
+	s.Loopback, s.Proxy = s.Spaces && !l.allNetwork(), l.Network != nil && !l.allNetwork()
+	s.Memory = int64(l.MemoryMB) << 20
+	s.Data1 = s.Memory + slackMemory
+	switch {
+	case s.UID >= 0:
+		s.NProc = l.Processes
+	case c.can.spaces == nil && c.can.userNS && os.Geteuid() != 0:
+		s.NProc = l.Processes + ownThreads
+	default:
+		s.Processes = l.Processes
+	}
+	return s, nil
+}
+
+const (
+	nice        = 10       // of a cell's processes: a tenth of the weight of what else runs
+	slackMemory = 64 << 20 // bytes that one process may have asked for and not used
+	ownThreads  = 12       // of the supervisor, which count for its user
+)
+
+// own makes the cell's directory its user's.
+func (c *Confiner) own(s *spec) error {
+	for _, d := range []string{s.Home, s.Tmp} {
+		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	if c.can.ownUser != nil {
+		return nil
+	}
+	uid, err := c.user(s.Dir)
+	if err != nil {
+		return err
+	}
+	s.UID = uid
+	return giveTo(s.Dir, uid)
+}
+
+// environment is what the program sees beside what it is given.
+func environment(s *spec, path string) []string {
+	env := slices.Clone(s.Env)
+	for _, kv := range []string{"PATH=" + path, "HOME=" + s.Home, "LANG=C.UTF-8", "TMPDIR=" + s.Tmp} {
+		env = withDefault(env, kv)
+	}
+	return env
+}
+
+// A cellProgram is what the broker holds of a cell.
+type cellProgram struct {
+	ends    []*os.File // the child's, and the spec
+	control *os.File
+}
+
+func (p *cellProgram) command(ctx context.Context, c *Confiner, s *spec, l Limits) (*exec.Cmd, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("connection to the cell: %w", err)
+	}
+	p.control = os.NewFile(uintptr(pair[0]), "control")
+	p.ends = append(p.ends, os.NewFile(uintptr(pair[1]), "control"))
+	f, err := s.file()
+	if err != nil {
+		return nil, err
+	}
+	p.ends = append(p.ends, f)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args, cmd.Env, cmd.Dir = []string{arg0, "supervise"}, []string{"GOMAXPROCS=1"}, "/"
+	cmd.ExtraFiles = p.ends
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if s.Spaces {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+		spaces(cmd.SysProcAttr, c.can.userNS, s.Loopback)
+	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return cmd, nil
+}
+
+// close ends what is left.
+func (p *cellProgram) close() error {
+	for _, f := range p.ends {
+		f.Close()
+	}
+	if p.control != nil {
+		p.control.Close()
+	}
+	return nil
+}
+
+// path is the PATH of a cell: the broker's, as far as the cell can read it.
+func (s *spec) path() string {
+	dirs := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
+		return !slices.ContainsFunc(s.Read, func(p string) bool { return below(filepath.Clean(dir), p) })
+	})
+	return strings.Join(slices.Compact(dirs), string(filepath.ListSeparator))
+}
+
+// system are the paths of programs and libraries, and what they must know of the
+// machine, none of it secret.
+func system() []string {
+	paths := []string{
+		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/run/current-system/sw",
+		"/sys/devices/system/cpu",
+	}
+	for name := range strings.FieldsSeq(`alternatives ca-certificates ca-certificates.conf crypto-policies debian_version default/locale fonts
+		gai.conf host.conf hosts ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf localtime lsb-release magic mime.types
+		nsswitch.conf os-release pki/ca-trust pki/tls/cert.pem pki/tls/certs pki/tls/openssl.cnf protocols resolv.conf services
+		ssl/cert.pem ssl/certs ssl/openssl.cnf static/ssl terminfo timezone`) {
+		paths = append(paths, "/etc/"+name)
+	}
+	return paths
+}
+
+// readable are the paths outside of its directory that a cell may read.
+func (c *Confiner) readable(more []string) []string {
+	paths := append(system(), more...)
+	for _, name := range c.opts.Programs {
+		paths = append(paths, installed(name)...)
+	}
+	var all []string
+	for _, p := range paths {
+		if !filepath.IsAbs(p) {
+			continue
+		}
+		all = append(all, filepath.Clean(p))
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			all = append(all, real)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// installed are the directories of a program, where it has any to itself.
+func installed(name string) []string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil
+	}
+	paths := []string{filepath.Dir(path)}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		paths = append(paths, filepath.Dir(real))
+		if bin := filepath.Dir(real); filepath.Base(bin) == "bin" || filepath.Base(bin) == "shims" {
+			paths = append(paths, filepath.Dir(bin))
+		}
+	}
+	return paths
+}

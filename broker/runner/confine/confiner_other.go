@@ -1,0 +1,20 @@
+//go:build !linux
+
+package confine
+
+import "context"
+
+// Main does nothing: this system has no cells.
+func Main() {}
+
+// New returns a Confiner that refuses all cells.
+func New(context.Context, Options) *Confiner { return &Confiner{can: ability{missing: errNoCells}} }
+
+// Report says for people what is enforced, and how.
+func (c *Confiner) Report() []string { return []string{errNoCells.Error()} }
+
+// Close does nothing.
+func (c *Confiner) Close() error { return nil }
+
+// Command refuses.
+func (c *Confiner) Command(context.Context, Cell) (*Program, error) { return nil, errNoCells }

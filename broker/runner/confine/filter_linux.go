@@ -1,0 +1,4 @@
+package confine
+
+// filterCalls is not there yet.
+func filterCalls(bool) error { return nil }

@@ -1,0 +1,149 @@
+package confine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// New finds out what this machine can enforce, by trying it on a process of its own. It
+// takes some milliseconds, and never fails: what cannot be enforced is refused by Check.
+func New(ctx context.Context, opts Options) *Confiner {
+	c := &Confiner{opts: opts, users: make(map[int]string)}
+	if c.opts.FirstUser == 0 {
+		c.opts.FirstUser, c.opts.Users = FirstUser, UserCount
+	}
+	if c.opts.Programs == nil {
+		c.opts.Programs = []string{"node", "npm", "npx", "bun", "python3", "uv", "uvx", "git"}
+	}
+	c.can.landlock = landlockVersion()
+	c.probeSpaces(ctx)
+	c.probeUser()
+	c.can.cgroupWhy = "there is no control group (cgroup v2) that the broker may divide"
+	if c.can.spaces != nil && c.can.landlock == 0 && c.can.ownUser != nil {
+		c.can.missing = fmt.Errorf("services cannot be kept from the broker's own files on its machine: there is no Landlock (Linux 5.19 and later, unless left out), and %w", c.can.spaces)
+	}
+	return c
+}
+
+// probeSpaces looks for namespaces: as they are, then with a user namespace, and
+// with a /proc of their own, then without.
+func (c *Confiner) probeSpaces(ctx context.Context) {
+	for _, try := range []struct{ user, proc bool }{{false, true}, {true, true}, {true, false}, {false, false}} {
+		if !try.user && os.Geteuid() != 0 {
+			continue
+		}
+		if c.can.spaces = c.trySpaces(ctx, try.user, try.proc); c.can.spaces == nil {
+			c.can.userNS, c.can.proc = try.user, try.proc
+			return
+		}
+	}
+	c.can.spaces = fmt.Errorf("namespaces are not to be had there (%w); containers and some distributions withhold them", c.can.spaces)
+}
+
+func (c *Confiner) trySpaces(ctx context.Context, user, proc bool) error {
+	dir, err := os.MkdirTemp("", "claudemesh-probe")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s := spec{Dir: dir, Home: dir, Tmp: dir, UID: -1, Spaces: true, Proc: proc, Loopback: true}
+	f, err := s.file()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args, cmd.Env = []string{arg0, "probe"}, []string{"GOMAXPROCS=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	spaces(cmd.SysProcAttr, user, true)
+	cmd.ExtraFiles = []*os.File{f}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		if s := strings.TrimSpace(said.String()); s != "" {
+			return errors.New(strings.TrimPrefix(s, "claudemesh: "))
+		}
+		return err
+	}
+	return nil
+}
+
+// probeInside makes a cell as a supervisor would.
+func probeInside() error {
+	s, err := readSpec(enterSpecFD)
+	if err != nil {
+		return err
+	}
+	if err := loopbackUp(); err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	return buildRoot(s)
+}
+
+// spaces has a process start in namespaces of its own.
+func spaces(sys *syscall.SysProcAttr, user, network bool) {
+	sys.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	if network {
+		sys.Cloneflags |= unix.CLONE_NEWNET
+	}
+	if !user {
+		return
+	}
+	sys.Cloneflags |= unix.CLONE_NEWUSER
+	uid, gid := os.Geteuid(), os.Getegid()
+	sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+	sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	// The capabilities in the namespace would end with the exec that follows.
+	sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
+}
+
+// probeUser finds out whether cells can have a user of their own.
+func (c *Confiner) probeUser() {
+	switch {
+	case os.Geteuid() != 0:
+		c.can.ownUser = errors.New("the broker is not root")
+	case c.can.userNS:
+		c.can.ownUser = errors.New("the broker is root of a namespace only")
+	case c.can.spaces != nil:
+		c.can.ownUser = errors.New("without namespaces another user could not reach what is in the broker's directory")
+	default:
+		c.can.ownUser = c.tryUser()
+	}
+}
+
+func (c *Confiner) tryUser() error {
+	dir, err := os.MkdirTemp("", "claudemesh-probe")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	last := c.opts.FirstUser + c.opts.Users - 1
+	if err := os.Lchown(dir, last, last); err != nil {
+		return fmt.Errorf("the range of user ids for services, %d to %d, is not to be had here: %w", c.opts.FirstUser, last, err)
+	}
+	return nil
+}
+
+// Report says for people what is enforced, and how, a line each.
+func (c *Confiner) Report() []string {
+	if c.can.missing != nil {
+		return []string{c.can.missing.Error()}
+	}
+	b, _ := json.Marshal(map[string]any{"spaces": c.can.spaces == nil, "landlock": c.can.landlock, "user": c.can.ownUser == nil})
+	return []string{string(b)}
+}
+
+// Close lets go of what the cells had in common. All are to be closed before.
+func (c *Confiner) Close() error { return nil }

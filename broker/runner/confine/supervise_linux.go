@@ -1,0 +1,282 @@
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A supervisor is the first process of a cell. It starts the program, reaps what is
+// left to it, and ends everything when the program ends, when a limit is passed that
+// the system does not hold, and when the broker is gone.
+type supervisor struct {
+	spec    *spec
+	control *net.UnixConn
+	pid     int // the program's
+	group   int // the process group that began with this process
+	held    int // the process that stays in the first process group; 0: none is needed
+}
+
+// supervise is the supervisor's whole life. It returns the program's exit status.
+func supervise() (int, error) {
+	for fd := controlFD; fd <= groupFD; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	s, err := readSpec(specFD)
+	if err != nil {
+		return 126, fmt.Errorf("reading what the cell is: %w", err)
+	}
+	// Nobody of the same user reads its memory or attaches to it.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return 126, fmt.Errorf("protecting the supervisor: %w", err)
+	}
+	f := os.NewFile(controlFD, "control")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return 126, fmt.Errorf("connection to the broker: %w", err)
+	}
+	v := &supervisor{spec: s, control: conn.(*net.UnixConn)}
+	if !s.Spaces {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return 126, fmt.Errorf("adopting what the program leaves: %w", err)
+		}
+	}
+	if err := v.prepare(); err != nil {
+		return 126, err
+	}
+	return v.run()
+}
+
+// prepare makes the cell around the program.
+func (v *supervisor) prepare() error {
+	if !v.spec.Spaces {
+		return nil
+	}
+	if v.spec.Loopback {
+		if err := loopbackUp(); err != nil {
+			return fmt.Errorf("setting up the cell's network: %w", err)
+		}
+	}
+	if v.spec.Proxy {
+		if err := v.offerProxy(); err != nil {
+			return fmt.Errorf("setting up the cell's proxy: %w", err)
+		}
+	}
+	if err := buildRoot(v.spec); err != nil {
+		return fmt.Errorf("setting up the cell's files: %w", err)
+	}
+	return nil
+}
+
+// offerProxy listens in the cell's network and hands the listener to the broker,
+// who accepts from its own: no byte passes through here.
+func (v *supervisor) offerProxy() error {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := json.Marshal(notice{Proxy: true})
+	if err != nil {
+		return err
+	}
+	if _, _, err := v.control.WriteMsgUnix(b, unix.UnixRights(int(f.Fd())), nil); err != nil {
+		return err
+	}
+	v.spec.Env = withProxy(v.spec.Env, "http://"+l.Addr().String())
+	return nil
+}
+
+// withProxy adds the variables by which programs find a proxy, but for those
+// that are set.
+func withProxy(env []string, url string) []string {
+	for _, kv := range []string{
+		"HTTP_PROXY=" + url, "HTTPS_PROXY=" + url, "http_proxy=" + url, "https_proxy=" + url,
+		"NO_PROXY=localhost,127.0.0.1,::1", "no_proxy=localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY=1",
+	} {
+		env = withDefault(env, kv)
+	}
+	return env
+}
+
+// withDefault adds name=value unless the name is set.
+func withDefault(env []string, kv string) []string {
+	name := kv[:strings.IndexByte(kv, '=')+1]
+	if slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, name) }) {
+		return env
+	}
+	return append(env, kv)
+}
+
+// run starts the program and stays until all is over.
+func (v *supervisor) run() (int, error) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	if err := v.start(); err != nil {
+		return 126, err
+	}
+	gone := make(chan struct{})
+	go func() { // ends with the process
+		v.control.Read(make([]byte, 1))
+		close(gone)
+	}()
+	status := make(chan syscall.WaitStatus, 1)
+	empty := make(chan struct{})
+	go func() { // ends with the last process of the cell, or with this one
+		v.reap(status)
+		close(empty)
+	}()
+	var ws syscall.WaitStatus
+	why := v.watch(signals, gone, status, &ws)
+	v.endAll(empty)
+	code := ws.ExitStatus()
+	if ws.Signaled() {
+		code = 128 + int(ws.Signal())
+	}
+	if why == "" {
+		why = v.outOfMemory()
+	}
+	if why != "" {
+		fmt.Fprintln(os.Stderr, "claudemesh: the service was ended:", why)
+		if b, err := json.Marshal(notice{Ended: why}); err == nil {
+			v.control.Write(b)
+		}
+		code = 137
+	}
+	return code, nil
+}
+
+// start starts the second stage, which becomes the program.
+func (v *supervisor) start() error {
+	f, err := v.spec.file()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if !v.spec.Spaces {
+		if err := v.holdGroup(); err != nil {
+			return err
+		}
+		sys.Pgid = v.group
+	}
+	if v.spec.Cgroup {
+		sys.UseCgroupFD, sys.CgroupFD = true, groupFD
+	}
+	v.pid, err = syscall.ForkExec("/proc/self/exe", []string{arg0, "enter"}, &syscall.ProcAttr{
+		Env: []string{"GOMAXPROCS=1"}, Files: []uintptr{0, 1, 2, f.Fd()}, Sys: sys,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the program: %w", err)
+	}
+	return v.letGo()
+}
+
+// holdGroup has the process group that began with this process be kept by another
+// one. Whoever kills the group ends that one and the program, and the supervisor stays
+// to end the rest: where there are no pid namespaces its own end would end nobody else.
+func (v *supervisor) holdGroup() (err error) {
+	v.group = unix.Getpid()
+	v.held, err = syscall.ForkExec("/proc/self/exe", []string{arg0, "hold"}, &syscall.ProcAttr{
+		Env: []string{"GOMAXPROCS=1"}, Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: v.group, Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		return fmt.Errorf("starting the holder of the process group: %w", err)
+	}
+	brokers, err := unix.Getpgid(unix.Getppid())
+	if err == nil {
+		err = unix.Setpgid(0, brokers)
+	}
+	if err != nil {
+		return fmt.Errorf("leaving the process group: %w", err)
+	}
+	return nil
+}
+
+// hold keeps a process group in being until it is killed.
+func hold() {
+	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
+	for {
+		unix.Pause()
+	}
+}
+
+// letGo lets go of the program's pipes, which are to end with it.
+func (v *supervisor) letGo() error {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("/dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	for fd := range 2 {
+		if err := unix.Dup3(null, fd, 0); err != nil {
+			return fmt.Errorf("letting go of the program's pipes: %w", err)
+		}
+	}
+	return nil
+}
+
+// reap waits for every process of the cell, the program among them.
+func (v *supervisor) reap(status chan<- syscall.WaitStatus) {
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return
+		case pid == v.pid, pid == v.held:
+			select {
+			case status <- ws:
+			default: // the first one counts
+			}
+		}
+	}
+}
+
+// watch stays until the program or the broker is gone, or the program is to be. It
+// returns why it is to be, if it is for a limit.
+func (v *supervisor) watch(signals <-chan os.Signal, gone <-chan struct{}, status <-chan syscall.WaitStatus, ws *syscall.WaitStatus) string {
+	var tick <-chan time.Time
+	if v.spec.Memory != 0 || v.spec.Processes != 0 {
+		ticker := time.NewTicker(watchEvery)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	*ws = 9 // as of one that was killed
+	for {
+		select {
+		case *ws = <-status:
+			return ""
+		case <-gone:
+			return ""
+		case s := <-signals:
+			if s != unix.SIGTERM {
+				continue // a terminal's; the broker decides
+			}
+			if !v.spec.Spaces {
+				return ""
+			}
+			unix.Kill(-v.pid, unix.SIGTERM)
+		case <-tick:
+			if why := v.over(); why != "" {
+				return why
+			}
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package confine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// user returns the user id of a cell's directory: the one that owns it, or one
+// that nobody else has. What a directory has it keeps, for it is on disk.
+func (c *Confiner) user(dir string) (int, error) {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	uid := int(fi.Sys().(*syscall.Stat_t).Uid)
+	if uid >= c.opts.FirstUser && uid < c.opts.FirstUser+c.opts.Users && (c.users[uid] == "" || c.users[uid] == dir) {
+		c.users[uid] = dir
+		return uid, nil
+	}
+	for range 100 {
+		var b [8]byte
+		rand.Read(b[:])
+		uid := c.opts.FirstUser + int(binary.BigEndian.Uint64(b[:])%uint64(c.opts.Users))
+		if c.users[uid] == "" {
+			c.users[uid] = dir
+			return uid, nil
+		}
+	}
+	return 0, fmt.Errorf("no user id is left for another service out of %d: give the broker a larger range", c.opts.Users)
+}
+
+// giveTo makes a directory and all in it a user's. What is in it may be changing
+// under the hands of a program of that user, so no link is followed.
+func giveTo(dir string, uid int) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		fi, err := root.Lstat(path)
+		if err != nil {
+			return nil // it has gone
+		}
+		st := fi.Sys().(*syscall.Stat_t)
+		if int(st.Uid) == uid && int(st.Gid) == uid || !fi.IsDir() && st.Nlink > 1 {
+			return nil // its own, or perhaps somebody else's too
+		}
+		if err := root.Lchown(path, uid, uid); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
