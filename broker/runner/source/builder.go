@@ -3,11 +3,13 @@ package source
 import (
 	"context"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Run runs a program to its end and returns an error unless it succeeded. dir
@@ -48,7 +50,9 @@ const (
 // A Builder builds programs. It keeps nothing between builds and may be used by
 // several goroutines.
 type Builder struct {
-	opts Options
+	opts      Options
+	lookEvery time.Duration // at what a step has put on the disk
+	resolve   func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // New returns a Builder.
@@ -62,7 +66,7 @@ func New(opts Options) *Builder {
 	if opts.MaxFiles == 0 {
 		opts.MaxFiles = DefaultFiles
 	}
-	return &Builder{opts}
+	return &Builder{opts, time.Second, net.DefaultResolver.LookupNetIP}
 }
 
 // A Job is one build.

@@ -11,7 +11,7 @@
 // a list only. Scripts that packages run when they are installed are run, for
 // many packages are nothing without: under that same confinement.
 //
-// What git, npm and pip read of the broker's own settings is a short list (see
-// carriedOver): their configuration files, credentials and caches are not the
-// members' to use.
+// What git, npm and pip get of the broker's own settings is a short list: which
+// certificates to trust, and where packages come from. The configuration files,
+// credentials and caches of its user are not the members' to use.
 package source
