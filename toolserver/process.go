@@ -29,6 +29,7 @@ type process struct {
 
 	done  chan struct{} // closed when it has ended
 	err   error         // how, once done is closed
+	known error         // why, if who has made it knows; once done is closed
 	fault error         // why it was ended; guarded by once
 	once  sync.Once     // ends it
 }
@@ -61,6 +62,9 @@ func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 		killGroup(cmd) // what it has left behind
 		in.Close()
 		out.SetReadDeadline(time.Now().Add(endTime)) // should others hold its end
+		if opts.After != nil {
+			p.known = opts.After()
+		}
 		opts.Log.Info("tool server ended", "command", cmd.Path, "err", p.err)
 		close(p.done)
 	}()
@@ -118,6 +122,8 @@ func (p *process) failure() error {
 	switch {
 	case p.fault != nil:
 		return p.fault
+	case p.known != nil:
+		return fmt.Errorf("it ended: %w", p.known)
 	case said != "":
 		return fmt.Errorf("it ended: %s", said)
 	case p.err != nil:

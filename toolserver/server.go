@@ -36,6 +36,10 @@ type Options struct {
 	// Patience is how long a program may take to end after SIGTERM. Without it
 	// one that has not ended soon after its input did is killed at once.
 	Patience time.Duration
+	// After, unless nil, is called once a program has ended, before anybody is told
+	// of it. Its error says why the program did, if that is known better than from
+	// what it wrote.
+	After func() error
 }
 
 // A Server is an MCP server that runs, as a program or behind a URL. It is safe

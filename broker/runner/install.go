@@ -1,0 +1,257 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"claudemesh/broker/runner/confine"
+	"claudemesh/broker/runner/source"
+	"claudemesh/wire"
+)
+
+const (
+	buildTime   = 10 * time.Minute // for a build, but for the time it waits for its turn
+	buildMemory = 1024             // MB at least, while building: npm alone needs half of it
+	buildTasks  = 256              // processes and threads at least, while building
+	maxDisk     = 1 << 30          // bytes of a service, when it is installed
+
+	installedFile = "installed" // has the number of the build that is started
+	buildPrefix   = "build-"
+	homeDir       = "home"
+	tmpDir        = "tmp"
+	secretsDir    = "secrets"
+)
+
+// An install is a build that can be started.
+type install struct {
+	build int
+	source.Built
+}
+
+func (s *service) buildDir(n int) string {
+	return filepath.Join(s.dir, buildPrefix+strconv.Itoa(n))
+}
+
+// buildNumber is the number of a directory with a build, 0 if it is none.
+func buildNumber(name string) int {
+	digits, ok := strings.CutPrefix(name, buildPrefix)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 1 || digits != strconv.Itoa(n) {
+		return 0
+	}
+	return n
+}
+
+// builds lists the builds that there are, finished or not, ascending.
+func (s *service) builds() ([]int, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var all []int
+	for _, e := range entries {
+		if n := buildNumber(e.Name()); n > 0 {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// newBuild makes a build of a spec beside those that there are. tell is told
+// when it begins to install; it may be called from another goroutine, while
+// newBuild waits.
+func (l *life) newBuild(ctx context.Context, spec Spec, tell func(Status)) (install, error) {
+	s := l.s
+	select {
+	case s.r.opts.Builds <- struct{}{}:
+		defer func() { <-s.r.opts.Builds }()
+	case <-ctx.Done():
+		return install{}, ctx.Err()
+	}
+	late := fmt.Errorf("it was not built within %s", buildTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, buildTime, late)
+	defer cancel()
+	if err := os.MkdirAll(s.dir, 0o711); err != nil {
+		return install{}, err
+	}
+	before, err := s.builds()
+	if err != nil {
+		return install{}, err
+	}
+	in := install{build: 1}
+	if len(before) > 0 {
+		in.build = before[len(before)-1] + 1
+	}
+	dir := s.buildDir(in.build)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return install{}, err
+	}
+	in.Built, err = l.runBuild(ctx, spec, dir, tell)
+	if err == nil {
+		err = s.fitsDisk(dir)
+	}
+	if err != nil {
+		err = cmp.Or(context.Cause(ctx), err)
+		return install{}, errors.Join(err, s.dropBuild(in.build))
+	}
+	return in, nil
+}
+
+func (l *life) runBuild(ctx context.Context, spec Spec, dir string, tell func(Status)) (source.Built, error) {
+	log := &lineWriter{ring: l.s.log, prefix: "[build] "}
+	defer log.flush()
+	return l.s.r.build(ctx, l.job(spec, dir, log, func() { tell(Installing) }))
+}
+
+func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) source.Job {
+	return source.Job{
+		Source: spec.Source, Runtime: spec.Runtime, Dir: dir, Log: log, Installing: installing,
+		Run: func(ctx context.Context, work string, args, env, network []string, log io.Writer) error {
+			limits := spec.Limits
+			limits.MemoryMB = max(limits.MemoryMB, buildMemory)
+			limits.Processes = max(limits.Processes, buildTasks)
+			limits.Network = network
+			return l.s.r.runIn(ctx, confine.Cell{
+				Dir: l.s.dir, Write: []string{dir}, Work: work, Args: args, Env: env, Limits: limits,
+			}, log)
+		},
+	}
+}
+
+// runIn runs a program to its end.
+func (r *Runner) runIn(ctx context.Context, cell confine.Cell, log io.Writer) error {
+	p, err := r.command(ctx, cell)
+	if err != nil {
+		return err
+	}
+	p.Stdout, p.Stderr = log, log
+	p.WaitDelay = time.Second
+	err = p.Run()
+	return cmp.Or(p.close(), err)
+}
+
+// fitsDisk refuses a service that takes too much room.
+func (s *service) fitsDisk(build string) error {
+	var size int64
+	for _, dir := range []string{build, filepath.Join(s.dir, homeDir), filepath.Join(s.dir, tmpDir)} {
+		filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return nil
+			}
+			if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+				size += info.Size()
+			}
+			return nil
+		})
+	}
+	if size > maxDisk {
+		return fmt.Errorf("it takes %d MiB on the broker's disk, and %d are the most", size>>20, maxDisk>>20)
+	}
+	return nil
+}
+
+func (s *service) dropBuild(n int) error {
+	return errors.Join(removeAll(s.buildDir(n)), removeAll(s.secretsOf(n)))
+}
+
+// installed returns what is to be started: fs.ErrNotExist if there is nothing.
+func (s *service) installed() (install, error) {
+	p, err := os.ReadFile(filepath.Join(s.dir, installedFile))
+	if err != nil {
+		return install{}, err
+	}
+	in := install{build: buildNumber(buildPrefix + strings.TrimSpace(string(p)))}
+	if in.build == 0 {
+		return install{}, fmt.Errorf("the file %s of the service names no build", installedFile)
+	}
+	in.Built, err = s.r.load(s.buildDir(in.build))
+	return in, err
+}
+
+// keep makes a build the one that is started from now on, and deletes the others.
+func (s *service) keep(in install) error {
+	if err := s.mark(in.build); err != nil {
+		return err
+	}
+	return s.dropOthers(in.build)
+}
+
+// mark writes, at once or not at all, which build is started.
+func (s *service) mark(n int) error {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	next := installedFile + ".next"
+	if err := root.RemoveAll(next); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, n)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return root.Rename(next, installedFile)
+}
+
+// dropOthers deletes all builds but one, with their secrets.
+func (s *service) dropOthers(n int) error {
+	all, err := s.builds()
+	for _, other := range all {
+		if other != n {
+			err = errors.Join(err, s.dropBuild(other))
+		}
+	}
+	return err
+}
+
+// Sweep deletes what a broker before this one has left of services that are not
+// among names, and what it had not finished of those that are. It is called
+// before the first service is begun.
+func (r *Runner) Sweep(names []string) error {
+	services, err := os.ReadDir(r.opts.Dir)
+	for _, e := range services {
+		if wire.ValidServerName(e.Name()) && slices.Contains(names, e.Name()) {
+			err = errors.Join(err, newService(r, e.Name()).sweep())
+		} else {
+			err = errors.Join(err, removeAll(filepath.Join(r.opts.Dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// sweep leaves only what a service needs to be resumed.
+func (s *service) sweep() error {
+	in, err := s.installed()
+	entries, readErr := os.ReadDir(s.dir)
+	for _, e := range entries {
+		n := buildNumber(e.Name())
+		if e.Name() == homeDir || err == nil && (e.Name() == installedFile || n == in.build && n > 0) {
+			continue
+		}
+		readErr = errors.Join(readErr, removeAll(filepath.Join(s.dir, e.Name())))
+	}
+	return readErr
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"claudemesh/wire"
+)
+
+const (
+	maxLives  = 8                // of one service that have not ended
+	maxCalls  = 16               // of one service under way
+	maxQueue  = 64               // that wait for their turn
+	callTime  = 25 * time.Second // for a call, with the time it waits
+	maxReason = 1000             // characters of an error that is told
+)
+
+// A service is what a Runner knows under a name.
+type service struct {
+	r    *Runner
+	name string
+	dir  string
+	log  *ring
+
+	life  *life // the last one; guarded by r.mu
+	lives int   // that have not ended; guarded by r.mu
+
+	slots chan struct{} // of the calls under way
+	queue chan struct{} // of those and the ones that wait
+
+	mu       sync.Mutex
+	status   Status
+	instance *instance // while it runs
+}
+
+func newService(r *Runner, name string) *service {
+	return &service{
+		r: r, name: name, dir: filepath.Join(r.opts.Dir, name), log: newRing(time.Now().UnixMilli()),
+		slots: make(chan struct{}, maxCalls), queue: make(chan struct{}, maxCalls+maxQueue),
+		status: Stopped,
+	}
+}
+
+// set says where a service stands; in is nil unless it runs.
+func (s *service) set(status Status, in *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.instance = status, in
+}
+
+// stands returns what set was told.
+func (s *service) stands() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// take returns the instance that runs, for one call: its caller is Done with it.
+func (s *service) take() (*instance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.instance == nil {
+		return nil, fmt.Errorf("service %q is %s", s.name, s.status)
+	}
+	s.instance.calls.Add(1)
+	return s.instance, nil
+}
+
+// Call calls a tool of a service that runs with an object of arguments, and
+// returns the whole result, at most wire.MaxCallResult bytes, within 25 s. The
+// first words of its errors say which service, and what of it: ErrUnknown, or
+// that it is not running, ended during the call, gave no answer in time, or
+// answered with an error.
+func (r *Runner) Call(ctx context.Context, name, tool string, args wire.Value) (wire.Value, error) {
+	s := r.find(name)
+	if s == nil {
+		return nil, ErrUnknown
+	}
+	if status := s.stands(); status != Running {
+		return nil, fmt.Errorf("service %q is %s", name, status)
+	}
+	select {
+	case s.queue <- struct{}{}:
+		defer func() { <-s.queue }()
+	default:
+		r.refused(RefusedFull)
+		return nil, fmt.Errorf("service %q has %d calls to answer already: try again in a moment", name, cap(s.queue))
+	}
+	late, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-late.Done():
+		return nil, s.late(ctx)
+	}
+	in, err := s.take()
+	if err != nil {
+		return nil, err
+	}
+	defer in.calls.Done()
+	v, err := in.Call(late, tool, args)
+	switch {
+	case err == nil:
+		return v, nil
+	case late.Err() != nil:
+		return nil, s.late(ctx)
+	case in.ended():
+		r.refused(RefusedEnded)
+		return nil, fmt.Errorf("service %q: during the call %s", name, s.told(in.Why()))
+	}
+	return nil, fmt.Errorf("service %q: %s", name, s.told(err))
+}
+
+// late is the error of a call that was given up; ctx is that of its caller.
+func (s *service) late(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.r.refused(RefusedLate)
+	return fmt.Errorf("service %q has not answered within %s", s.name, callTime)
+}
+
+func (r *Runner) refused(reason string) {
+	if r.opts.Refused != nil {
+		r.opts.Refused(reason)
+	}
+}
+
+// told is an error as others may read it.
+func (s *service) told(err error) string {
+	return wire.Shorten(s.log.redact(err.Error()), maxReason)
+}
