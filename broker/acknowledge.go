@@ -61,7 +61,11 @@ func (m *mesh) marksOf(s *session, ids []string, st wire.DeliveryState) (marks [
 	for _, b := range s.boxes() {
 		for _, id := range ids {
 			if seq, ok := store.MessageSeq(id); ok {
-				if it := b.find(seq); it != nil && (st == wire.StateSeen || it.state != delivered) {
+				it := b.find(seq)
+				if it == nil && st == wire.StateSeen {
+					it = b.seenLate(seq)
+				}
+				if it != nil && (st == wire.StateSeen || it.state != delivered) {
 					marks = addMark(marks, b, it)
 				}
 			}

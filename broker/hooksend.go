@@ -42,7 +42,7 @@ func (m *mesh) takePost(q *hookRequest) (res wire.HookDelivery, err error) {
 		if err := tx.WebhookReceived(q.hook.ID, msg.Created); err != nil {
 			return err
 		}
-		return m.sendHook(tx, msg, &res)
+		return m.sendHook(tx, q.hook.ID, msg, &res)
 	})
 	return res, err
 }
@@ -65,6 +65,7 @@ func hookMessage(q *hookRequest) (*store.Message, error) {
 	msg := &store.Message{
 		SenderMember: q.hook.MemberID, SenderName: q.hook.Name, Target: q.hook.Target, Priority: store.PriorityNext,
 		Subtype: wire.SubtypeWebhook, Digest: sha256.Sum256(q.body), Created: time.Now(), Ciphertext: string(body),
+		Source: hookSource + q.hook.ID,
 	}
 	if id := deliveryID(wire.HookSignature(q.hook.Style), q.header, q.posted); id != "" {
 		msg.ClientID = q.hook.ID + " " + id
@@ -72,20 +73,25 @@ func hookMessage(q *hookRequest) (*store.Message, error) {
 	return msg, nil
 }
 
-// sendHook stores the message of a webhook, for hidden sessions too.
-func (m *mesh) sendHook(tx *store.Tx, msg *store.Message, res *wire.HookDelivery) error {
+// sendHook stores the message of the webhook with that id, for hidden sessions too.
+func (m *mesh) sendHook(tx *store.Tx, id string, msg *store.Message, res *wire.HookDelivery) error {
 	t, err := wire.ParseTarget(msg.Target)
 	if err != nil {
 		return err
 	}
-	plan, err := m.resolve(tx, origin{hidden: true}, t, nil)
+	plan, err := m.resolve(tx, origin{hidden: true, source: msg.Source}, t, nil)
 	if err != nil {
 		return err
 	}
 	if plan.full > 0 && len(plan.boxes) == 0 {
 		return wire.Errorf(wire.Limit, "no recipient of the webhook has room")
 	}
-	msg.Target, msg.Expires = plan.target, msg.Created.Add(m.ttl())
+	if plan.over > 0 {
+		if err := tx.WebhookGivenUp(id, plan.over); err != nil {
+			return err
+		}
+	}
+	msg.Target, msg.Expires = plan.target, msg.Created.Add(min(m.ttl(), wire.HookEventKept))
 	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err
 	}

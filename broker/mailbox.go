@@ -35,7 +35,11 @@ type mailbox struct {
 	addr  int64
 	items []*item
 	used  time.Time // when it was last wanted, while nobody drains it
+	late  []*item   // given up while a process had them, which may yet say that it was seen; the newest
 }
+
+// maxGivenUp is how many deliveries that were given up a mailbox remembers.
+const maxGivenUp = 256
 
 func newMailbox(addr int64, rows []store.Pending) *mailbox {
 	b := &mailbox{addr: addr, items: make([]*item, 0, len(rows)), used: time.Now()}
@@ -79,6 +83,28 @@ func (b *mailbox) remove(seqs []int64) {
 			b.items = slices.Delete(b.items, i, i+1)
 		}
 	}
+}
+
+// giveUp forgets deliveries that are over before they were seen.
+func (b *mailbox) giveUp(seqs []int64) {
+	for _, seq := range seqs {
+		if it := b.find(seq); it != nil && it.state != queued {
+			b.late = append(b.late, it)
+		}
+	}
+	b.late = b.late[max(0, len(b.late)-maxGivenUp):]
+	b.remove(seqs)
+}
+
+// seenLate takes the delivery of seq that was given up, nil if none is remembered.
+func (b *mailbox) seenLate(seq int64) *item {
+	i := slices.IndexFunc(b.late, func(it *item) bool { return it.seq == seq })
+	if i < 0 {
+		return nil
+	}
+	it := b.late[i]
+	b.late = slices.Delete(b.late, i, i+1)
+	return it
 }
 
 // release makes the item wait again.

@@ -14,6 +14,7 @@ const (
 	dropSlow        = "slow_consumer" // ephemeral frames of a peer that does not keep up
 	dropStreamed    = "stream_data"   // entries of streams, of such a peer: it can fetch those that are kept
 	dropMailboxFull = "mailbox_full"  // recipients of a multicast without room
+	dropEvents      = "old_events"    // deliveries of events that gave way to newer ones, or waited for too long
 	dropNotices     = "notices"       // old notices of a sender who never comes
 	dropRelay       = "relay"         // answers of a peer that nobody waits for, from it
 )
@@ -59,7 +60,7 @@ func newMetrics(srv *Server) *metrics {
 			codes(wire.Capacity, wire.TimestampSkew, wire.Malformed, wire.BadSignature, wire.Unauthorized)...),
 		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "broker_connections_active", Help: "Authenticated connections."}),
 		rejected: vec("broker_messages_rejected_total", "Frames refused, by error code.", "reason", codes(wire.Malformed, wire.BadRequest, wire.RateLimited, wire.Internal)...),
-		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropStreamed, dropMailboxFull, dropNotices, dropRelay),
+		drops:    vec("broker_drops_total", "What was dropped, by reason.", "reason", dropSlow, dropStreamed, dropMailboxFull, dropEvents, dropNotices, dropRelay),
 		expired:  counter("broker_messages_expired_total", "Messages given up because their time ran out."),
 		sweeps:   counter("broker_ttl_sweeps_total", "Runs of the sweep that ends stale working statuses."),
 		hooks:    counter("broker_hook_requests_total", "Hook requests received."),

@@ -21,6 +21,8 @@ type plan struct {
 	full    int        // recipients left out, because their mailboxes are full
 	unknown bool       // nobody has ever used the key
 	first   *session   // who gets it rather than others who drain the same mailbox, if not nil
+	source  string     // of an event: what made it
+	over    int        // deliveries of older events of the source that gave way to it
 }
 
 // recipients is how many there are, those without room included.
@@ -30,12 +32,13 @@ func (p *plan) recipients() int { return len(p.boxes) + p.full }
 type origin struct {
 	addr   int64 // of the session
 	member *member
-	hidden bool // its multicasts reach who hides too
+	hidden bool   // its multicasts reach who hides too
+	source string // of an event: what made it
 }
 
 // resolve turns a target into recipients.
 func (m *mesh) resolve(tx *store.Tx, from origin, t wire.Target, exclude []string) (*plan, error) {
-	p := &plan{target: t.String()}
+	p := &plan{target: t.String(), source: from.source}
 	if t.Multicast() {
 		return p, m.planMulticast(tx, p, from, t, exclude)
 	}
@@ -74,9 +77,14 @@ func (m *mesh) addressOf(tx *store.Tx, t wire.Target) (store.Address, error) {
 	return tx.EnsureAddress(t.Name, store.KindUnknown, "", time.Now())
 }
 
-// include adds a recipient, unless its mailbox is full.
+// include adds a recipient, unless its mailbox is full. Of an event, the oldest
+// of its source give way there, so that no source fills a mailbox.
 func (m *mesh) include(tx *store.Tx, p *plan, addr int64) (ok bool, err error) {
 	b, err := m.loadBox(tx, addr)
+	if err != nil {
+		return false, err
+	}
+	gone, err := m.giveWay(tx, p, addr)
 	if err != nil {
 		return false, err
 	}
@@ -84,7 +92,7 @@ func (m *mesh) include(tx *store.Tx, p *plan, addr int64) (ok bool, err error) {
 	n := len(b.items)
 	b.used = time.Now()
 	m.mu.Unlock()
-	if n >= m.srv.cfg.MailboxCap {
+	if n-gone >= m.srv.cfg.MailboxCap {
 		return false, nil
 	}
 	p.addrs, p.boxes = append(p.addrs, addr), append(p.boxes, b)

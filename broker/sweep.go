@@ -35,6 +35,7 @@ func (m *mesh) startSweep(now time.Time) {
 // sweep ends what has run out of time.
 func (m *mesh) sweep(now time.Time) {
 	m.evict(now)
+	m.expireEvents(now)
 	for m.expire(now) {
 	}
 	m.sweepFeatures(now)
@@ -133,7 +134,7 @@ func (m *mesh) forgetExpired(expired []store.Expired) {
 	for _, e := range expired {
 		for _, r := range e.Recipients {
 			if b := m.boxes[r.Address]; b != nil {
-				b.remove([]int64{e.Message.Seq})
+				b.giveUp([]int64{e.Message.Seq})
 			}
 		}
 	}

@@ -118,6 +118,7 @@ func TestThePageOnSecurityHasTheLimits(t *testing.T) {
 		"What a schedule makes up for after the broker was not running": fmt.Sprintf("%d messages", wire.MaxMissed),
 		"Webhooks of a mesh; what is posted; how often to one": fmt.Sprintf("%d; %s; %.0f a minute",
 			wire.MaxWebhooks, roughSize(wire.MaxHookBody), d.WebhookRate),
+		"Messages of one webhook or watch that one recipient has not seen; of a webhook, for how long": fmt.Sprintf("%d; %.0f h", wire.KeptEvents, wire.HookEventKept.Hours()),
 		"Watches of a member; of a mesh; how often one looks; how long; how much it reads": fmt.Sprintf("%d; %d; every %d s; %.0f s; %s",
 			d.MemberWatches, d.MaxWatches, wire.MinWatchInterval, wire.WatchDeadline.Seconds(), roughSize(wire.MaxWatchBody)),
 		"Looks at a time: of the broker; of a member": fmt.Sprintf("%d; %d", maxPolls, maxMemberPolls),

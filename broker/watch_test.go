@@ -249,6 +249,32 @@ func TestWatchesOfWhoIsAwayRest(t *testing.T) {
 	})
 }
 
+func TestOldEventsOfAWatchGiveWay(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		n := 0
+		s := b.site(nil)
+		s.does(func(w http.ResponseWriter, _ *http.Request) { n++; fmt.Fprintf(w, `{"n":%d}`, n) })
+		ann := b.join("ann")
+		a := ann.modern("a")
+		a.watch(map[string]any{"interval": 5, "mode": "json", "extract": "n"})
+		a.leave()
+		pass(10 * time.Minute)
+		s.does(answers(503))
+		pass(10 * time.Second)
+		a = ann.modern("a")
+		pass(time.Second)
+		all := a.watched()
+		if len(all) != wire.KeptEvents {
+			t.Fatalf("%d events wait after %d looks", len(all), n)
+		}
+		last := all[len(all)-1]["eventData"].(map[string]any)
+		if last["newValue"] != fmt.Sprint(n) {
+			t.Errorf("the newest is %v, of %d", last, n)
+		}
+	})
+}
+
 // A look may find that its watch rests in the moment in which the member returns
 // and the watch is to go on.
 func TestAWatchThatIsDueDuringItsLookIsLookedAtAgain(t *testing.T) {

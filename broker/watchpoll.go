@@ -129,7 +129,7 @@ func (m *mesh) sweepWatches(now time.Time) error {
 			tx.AfterCommit(func() { m.endWatch(w) })
 			note := triggered(&w.row, w.row.Value, errorValue+"no session of yours was connected for a week: the watch has ended")
 			note.Ended = true
-			return m.notifyMember(tx, w.memberID, note)
+			return m.notifyMember(tx, w, note)
 		}))
 	}
 	return errors.Join(errs...)
@@ -262,7 +262,7 @@ func (m *mesh) keepSight(w *watch, after store.WatchState, note *wire.WatchTrigg
 		if err := tx.SaveWatch(w.id, &after); err != nil || note == nil {
 			return err
 		}
-		return m.notifyMember(tx, w.memberID, note)
+		return m.notifyMember(tx, w, note)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // ended meanwhile
@@ -270,11 +270,11 @@ func (m *mesh) keepSight(w *watch, after store.WatchState, note *wire.WatchTrigg
 	return err
 }
 
-// notifyMember tells a member of a watch: each of its sessions that are connected,
+// notifyMember tells the member of w: each of its sessions that are connected,
 // else whichever comes next. It is a message like any other, from nobody.
-func (m *mesh) notifyMember(tx *store.Tx, memberID string, note *wire.WatchTriggered) error {
+func (m *mesh) notifyMember(tx *store.Tx, w *watch, note *wire.WatchTriggered) error {
 	m.mu.Lock()
-	mb := m.members[memberID]
+	mb := m.members[w.memberID]
 	var addrs []int64
 	if mb != nil {
 		for _, s := range mb.live {
@@ -291,7 +291,7 @@ func (m *mesh) notifyMember(tx *store.Tx, memberID string, note *wire.WatchTrigg
 	if mb == nil {
 		return nil
 	}
-	plan := &plan{target: mb.key}
+	plan := &plan{target: mb.key, source: watchSource + w.id}
 	for _, addr := range addrs {
 		ok, err := m.include(tx, plan, addr)
 		if err != nil {
@@ -315,7 +315,7 @@ func (m *mesh) notifyMember(tx *store.Tx, memberID string, note *wire.WatchTrigg
 	now := time.Now()
 	msg := &store.Message{
 		SenderMember: mb.id, Target: mb.key, Priority: store.PriorityNow, Subtype: wire.SubtypeSystem,
-		Digest: sha256.Sum256(data), Created: now, Expires: now.Add(ttl), Ciphertext: string(body),
+		Digest: sha256.Sum256(data), Created: now, Expires: now.Add(ttl), Ciphertext: string(body), Source: plan.source,
 	}
 	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err

@@ -172,7 +172,7 @@ func (m *mesh) listWebhooks(c *call, _ wire.ListWebhooks) (wire.WebhookList, err
 		e := wire.Webhook{Name: w.Name, Active: true, CreatedAt: wire.Time(w.Created), CreatedBy: w.Creator}
 		if m.owns(c.session, w.MemberID) {
 			e.Mine, e.Target, e.Template, e.Signature = true, w.Target, w.Template, wire.HookSignature(w.Style)
-			e.Received, e.LastAt = w.Received, when(w.Last)
+			e.Received, e.LastAt, e.GivenUp = w.Received, when(w.Last), w.GivenUp
 		}
 		res.Webhooks = append(res.Webhooks, e)
 	}

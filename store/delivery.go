@@ -3,8 +3,8 @@ package store
 import "time"
 
 const (
-	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority, receipt) VALUES (?, ?, ?, ?)`
-	insertEach      = `INSERT INTO delivery (recipient, seq, priority, receipt) SELECT value, ?, ?, ? FROM json_each(?)`
+	insertDelivery  = `INSERT INTO delivery (recipient, seq, priority, receipt, source) VALUES (?, ?, ?, ?, ?)`
+	insertEach      = `INSERT INTO delivery (recipient, seq, priority, receipt, source) SELECT value, ?, ?, ?, ? FROM json_each(?)`
 	selectPending   = `SELECT seq, priority, receipt, state FROM delivery WHERE recipient = ? AND state < 2 ORDER BY seq`
 	countPending    = `SELECT count(*) FROM delivery WHERE recipient = ? AND state < 2`
 	selectDepth     = `SELECT count(*) FROM delivery WHERE state < 2`
@@ -24,7 +24,7 @@ const (
 	StatePending   State = iota // waits, or is under way
 	StateDelivered              // the recipient's process has it; not yet seen
 	StateDone                   // seen, or delivered to a client that cannot say more
-	StateExpired                // its time ran out before it was done
+	StateExpired                // given up before it was done: its time ran out, or it gave way
 )
 
 // Pending is one delivery that is neither done nor expired.
@@ -40,9 +40,9 @@ func (tx *Tx) addDeliveries(m *Message, recipients []int64) error {
 	switch len(recipients) {
 	case 0:
 	case 1:
-		_, err = tx.exec(insertDelivery, recipients[0], m.Seq, m.Priority, m.Receipt)
+		_, err = tx.exec(insertDelivery, recipients[0], m.Seq, m.Priority, m.Receipt, null(m.Source))
 	default:
-		_, err = tx.exec(insertEach, m.Seq, m.Priority, m.Receipt, jsonList(recipients))
+		_, err = tx.exec(insertEach, m.Seq, m.Priority, m.Receipt, null(m.Source), jsonList(recipients))
 	}
 	if err == nil {
 		tx.depth += int64(len(recipients))

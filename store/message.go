@@ -47,6 +47,7 @@ type Message struct {
 	Ciphertext   string
 	Schedule     string    // id of the entry that sent it, "" for none
 	Due          time.Time // when that was due
+	Source       string    // what made it, of an event; kept with its deliveries, and not read
 }
 
 // AddMessage stores m with one pending delivery for each of the recipients,

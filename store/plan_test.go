@@ -46,6 +46,7 @@ var mayScan = map[string]string{
 	"selectWebhooks":     "the same",
 	"countMCPs":          "a hundred at most",
 	"selectMCPNames":     "the same, over an index",
+	"selectOldEvents":    "over the index of open events, from the oldest on, and its reader stops",
 	"selectFiles":        "newest first by an index, and its reader stops",
 	"selectAuditEvents":  "a bounded log, which has no index because it is written with each message",
 	"countAuditEvents":   "the same",

@@ -7,14 +7,15 @@ import (
 )
 
 const (
-	webhookColumns = `id, name, member_id, creator, hash, target, template, style, signing, received, last, created`
-	insertWebhook  = `INSERT INTO webhook (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	webhookColumns = `id, name, member_id, creator, hash, target, template, style, signing, received, last, created, given_up`
+	insertWebhook  = `INSERT INTO webhook (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectWebhook  = `SELECT ` + webhookColumns + ` FROM webhook WHERE name = ?`
 	selectHook     = `SELECT ` + webhookColumns + ` FROM webhook WHERE hash = ?`
 	selectWebhooks = `SELECT ` + webhookColumns + ` FROM webhook ORDER BY name`
 	countWebhooks  = `SELECT count(*) FROM webhook`
 	updateWebhook  = `UPDATE webhook SET hash = ?, signing = ? WHERE id = ?`
 	updateReceived = `UPDATE webhook SET received = received + 1, last = ? WHERE id = ?`
+	updateGivenUp  = `UPDATE webhook SET given_up = given_up + ? WHERE id = ?`
 	deleteWebhook  = `DELETE FROM webhook WHERE id = ?`
 	deleteWebhooks = `DELETE FROM webhook WHERE member_id = ? RETURNING id`
 )
@@ -34,10 +35,11 @@ type Webhook struct {
 	Received int64  // messages that came of it
 	Last     time.Time
 	Created  time.Time
+	GivenUp  int64 // deliveries that gave way before they were seen
 }
 
 func (w *Webhook) columns() []any {
-	return []any{&w.ID, &w.Name, &w.MemberID, &w.Creator, &w.Hash, &w.Target, &w.Template, &w.Style, &w.Signing, &w.Received, &w.Last, &w.Created}
+	return []any{&w.ID, &w.Name, &w.MemberID, &w.Creator, &w.Hash, &w.Target, &w.Template, &w.Style, &w.Signing, &w.Received, &w.Last, &w.Created, &w.GivenUp}
 }
 
 // AddWebhook stores w: ErrConflict if there is one of that name, ErrLimit if
@@ -57,7 +59,7 @@ func (tx *Tx) AddWebhook(w *Webhook, limit int) error {
 		return fmt.Errorf("store: %d webhooks: %w", n, ErrLimit)
 	}
 	_, err := tx.exec(insertWebhook, w.ID, w.Name, w.MemberID, w.Creator, w.Hash[:], w.Target, null(w.Template), null(w.Style), w.Signing,
-		w.Received, w.Last, w.Created)
+		w.Received, w.Last, w.Created, w.GivenUp)
 	return err
 }
 
@@ -101,6 +103,12 @@ func (tx *Tx) RotateWebhook(w *Webhook) error {
 // is gone.
 func (tx *Tx) WebhookReceived(id string, at time.Time) error {
 	return tx.change("webhook", updateReceived, at, id)
+}
+
+// WebhookGivenUp counts deliveries that gave way. A webhook that is gone counts nothing.
+func (tx *Tx) WebhookGivenUp(id string, n int) error {
+	_, err := tx.exec(updateGivenUp, n, id)
+	return err
 }
 
 // DeleteWebhook removes a webhook: ErrNotFound if it is gone.

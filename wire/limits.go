@@ -133,6 +133,7 @@ const (
 	MaxHookBody      = 64 << 10 // bytes that are posted
 	MaxSigningSecret = 256
 	MaxDeliveryID    = 200 // of the sender's id of what it posts; what is longer is none
+	KeptEvents       = 50  // of one webhook or watch that one recipient has not seen; older ones give way
 )
 
 // Limits of watches. How many there may be is a setting of the broker.
@@ -165,6 +166,7 @@ const (
 	DownloadFor   = 5 * time.Minute     // the URL of a file is good
 	UploadFor     = time.Minute         // an upload token is good
 	SignatureSkew = 5 * time.Minute     // of the time in the signature of a webhook
+	HookEventKept = 24 * time.Hour      // what was posted to a webhook waits for its recipients
 	WatchDeadline = 10 * time.Second    // a look at a URL is over, redirects included
 	WatchRest     = 24 * time.Hour      // a watch rests whose member was not here for it
 	WatchKept     = 7 * 24 * time.Hour  // and is deleted after it

@@ -64,6 +64,9 @@ type Webhook struct {
 	Signature HookSignature `json:"signature,omitempty"` // the style in which requests must be signed
 	Received  int64         `json:"received,omitempty"`  // messages that came of it
 	LastAt    *Time         `json:"lastAt,omitempty"`    // when the last came
+	// GivenUp counts deliveries that gave way before they were seen: a recipient
+	// has KeptEvents of a webhook that it has not seen, each for HookEventKept.
+	GivenUp int64 `json:"givenUp,omitempty"`
 }
 
 // DeleteWebhook ends a webhook of the caller's; an admin may end any.

@@ -90,8 +90,11 @@ func printHook(env *Env, ack *wire.WebhookAck) error {
 
 func webhookListCommand() Command {
 	return Command{
-		Name: "list", Short: "List the webhooks of a mesh", Examples: []string{"claudemesh webhook list", "claudemesh webhook list --json"},
-		Mesh: true, JSON: true, Output: []wire.Webhook{},
+		Name: "list", Short: "List the webhooks of a mesh",
+		Long: `UNSEEN counts deliveries of older messages that gave way to newer ones: a recipient
+who is away finds the newest 50 of each webhook, of the last day.`,
+		Examples: []string{"claudemesh webhook list", "claudemesh webhook list --json"},
+		Mesh:     true, JSON: true, Output: []wire.Webhook{},
 		Run: func(ctx context.Context, env *Env, _ []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
 				list, err := peer.Call(ctx, c, wire.ListWebhooks{})
@@ -103,9 +106,9 @@ func webhookListCommand() Command {
 				case len(list.Webhooks) == 0:
 					env.Err().Printf("%s has no webhooks. Make one with `claudemesh webhook create <name>`.\n", c.Mesh().Slug)
 				}
-				table := env.Out().Table("NAME", "BY", "TO", "SIGNED", "MESSAGES", "CREATED", "TEMPLATE")
+				table := env.Out().Table("NAME", "BY", "TO", "SIGNED", "MESSAGES", "UNSEEN", "CREATED", "TEMPLATE")
 				for _, w := range list.Webhooks {
-					table.Row(Styled{Bold, w.Name}, w.CreatedBy, w.Target, string(w.Signature), w.Received, w.CreatedAt, w.Template)
+					table.Row(Styled{Bold, w.Name}, w.CreatedBy, w.Target, string(w.Signature), w.Received, w.GivenUp, w.CreatedAt, w.Template)
 				}
 				table.Flush()
 				return nil

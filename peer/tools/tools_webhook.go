@@ -83,6 +83,9 @@ func listWebhooks(ctx context.Context, h *hub, in webhookListArgs) (reply, error
 			if w.Mine {
 				fmt.Fprintf(text, ", for %s, %s so far", neutralLine(w.Target, 64), plural(int(w.Received), "message"))
 			}
+			if w.GivenUp > 0 {
+				fmt.Fprintf(text, ", %d given up unseen", w.GivenUp)
+			}
 			if w.Signature != "" {
 				fmt.Fprintf(text, ", signed as %s", w.Signature)
 			}
