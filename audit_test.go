@@ -6,9 +6,7 @@ import (
 )
 
 func TestSessionsReadTheAuditLog(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	ann := p.startSession(shortTemp(t), "ann")
 	ann.open()

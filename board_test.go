@@ -12,9 +12,7 @@ import (
 var taskIDs = regexp.MustCompile(`\b[0-9A-Za-z]{32}\b`)
 
 func TestSessionsShareTasksAndReservePaths(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob")

@@ -63,9 +63,7 @@ func (p *process) blobs() []string {
 // TestADownloadOutlivesItsBroker kills the broker in the middle of a download
 // and starts it again: what comes is the file, whether it is sealed or not.
 func TestADownloadOutlivesItsBroker(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	broker := startProcess(t)
 	ann, bob := broker.member("ann"), broker.member("bob")
 	f := sparse(t, bigFile)
@@ -110,9 +108,7 @@ func TestADownloadOutlivesItsBroker(t *testing.T) {
 
 // TestAnUploadThatIsCutOffLeavesNothing kills the broker while it receives.
 func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	broker := startProcess(t)
 	ann := broker.member("ann")
 	killed := false

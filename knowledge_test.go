@@ -82,9 +82,7 @@ func (s *mcpSession) stateNote() mcpMessage {
 }
 
 func TestSessionsShareWhatTheyKnow(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob", "CLAUDEMESH_CHANNEL=1")

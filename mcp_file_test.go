@@ -11,9 +11,7 @@ import (
 )
 
 func TestSessionsShareFilesThroughTheirTools(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	here, there, extra := t.TempDir(), t.TempDir(), t.TempDir()

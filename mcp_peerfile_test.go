@@ -10,9 +10,7 @@ import (
 )
 
 func TestSessionsReadEachOthersFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	p.dir = t.TempDir()
 	run := shortTemp(t)

@@ -35,9 +35,7 @@ func (s *mcpSession) callsPeer(server, tool string, a args) outcome {
 // A session lends tools that it answers itself, and a server of the
 // configuration; another calls them.
 func TestSessionsCallEachOthersTools(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann", "CLAUDEMESH_CHANNEL=1"), p.startSession(run, "bob")

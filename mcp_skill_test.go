@@ -71,9 +71,7 @@ func (s *mcpSession) isTold(method string) {
 }
 
 func TestSkillsAreCommandsOfEverySession(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob")
@@ -173,9 +171,7 @@ func (s *mcpSession) streamNote() mcpMessage {
 }
 
 func TestSessionsFollowStreams(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob, cy := p.startSession(run, "ann"), p.startSession(run, "bob", "CLAUDEMESH_CHANNEL=1"), p.startSession(run, "cy")

@@ -200,9 +200,7 @@ func shortTemp(t *testing.T) string {
 }
 
 func TestSessionsTalkThroughTheirTools(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob")
@@ -254,9 +252,7 @@ func TestSessionsTalkThroughTheirTools(t *testing.T) {
 }
 
 func TestMailOutlivesTheProcessOfItsSession(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	t.Setenv("XDG_RUNTIME_DIR", run)
@@ -297,9 +293,7 @@ func TestMailOutlivesTheProcessOfItsSession(t *testing.T) {
 }
 
 func TestChannelIsABonusThatNeverCountsAsSeen(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob", "CLAUDEMESH_CHANNEL=1")
@@ -322,9 +316,7 @@ func TestChannelIsABonusThatNeverCountsAsSeen(t *testing.T) {
 }
 
 func TestMeshJoinedWhileASessionRunsIsConnected(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	config, err := os.ReadFile(p.config() + "/config.json")
 	if err != nil {
@@ -345,9 +337,7 @@ func TestMeshJoinedWhileASessionRunsIsConnected(t *testing.T) {
 }
 
 func TestTranscriptTellsTheMeshWhatASessionDoes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	cwd, err := filepath.EvalSymlinks(".")

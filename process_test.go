@@ -48,6 +48,14 @@ var program = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
+// buildsProgram skips a test that builds the program where tests are to be short.
+func buildsProgram(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it builds the program")
+	}
+}
+
 // startProcess starts a broker with the program and these flags.
 func startProcess(t *testing.T, flags ...string) *process {
 	t.Helper()

@@ -7,9 +7,7 @@ import (
 )
 
 func TestSessionsScheduleMessages(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run := shortTemp(t)
 	ann, bob := p.startSession(run, "ann"), p.startSession(run, "bob") // of one member

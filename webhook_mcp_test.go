@@ -8,9 +8,7 @@ import (
 )
 
 func TestSessionsMakeWebhooksAndWatches(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t, "--watch-allow", "127.0.0.1")
 	ann := p.startSession(shortTemp(t), "ann")
 	ann.open()
