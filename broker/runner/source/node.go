@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -73,13 +74,15 @@ func (b *build) manager(ctx context.Context, dir string, rt Runtime, args ...str
 		return err
 	}
 	env := b.environ(b.tmp, npmSettings(),
-		"npm_config_cache="+filepath.Join(b.tmp, "npm"), "npm_config_userconfig="+nowhere, "npm_config_globalconfig="+nowhere,
+		"npm_config_cache="+filepath.Join(b.tmp, "npm"), "npm_config_globalconfig="+nowhere,
 		"npm_config_update_notifier=false", "BUN_INSTALL_CACHE_DIR="+filepath.Join(b.tmp, "bun"), "CI=1")
 	return b.run(ctx, step{
-		what: name + " " + strings.Join(args[:min(2, len(args))], " "), dir: dir, args: append([]string{path}, args...), env: env,
+		what: strings.Join(append([]string{name}, slices.DeleteFunc(slices.Clone(args), isFlag)...), " "), dir: dir, args: append([]string{path}, args...), env: env,
 		network: network, limit: installFor,
 	})
 }
+
+func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }
 
 // nodeEntry returns the file that a project is started by: errBuild if its
 // scripts may make one.

@@ -16,7 +16,7 @@ import (
 // How long the parts of a build may take.
 const (
 	cloneFor   = 120 * time.Second
-	venvFor    = 60 * time.Second
+	venvFor    = 2 * time.Minute
 	installFor = 5 * time.Minute
 )
 
