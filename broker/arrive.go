@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -149,7 +148,7 @@ func (m *mesh) greet(a *arrival, saved *store.Session) {
 		s.name = mb.name
 	}
 	a.ack = wire.HelloAck{
-		PresenceID: s.presence, MemberDisplayName: s.name, MeshSlug: m.info.Slug, Proto: wire.Proto, Services: []json.RawMessage{},
+		PresenceID: s.presence, MemberDisplayName: s.name, MeshSlug: m.info.Slug, Proto: wire.Proto,
 		MemberProfile: wire.MemberProfile{RoleTag: orNil(mb.roleTag), Groups: notNil(mb.groups), MessageMode: mb.mode},
 		MeshPolicy:    &wire.MeshPolicy{SelfEditable: wire.SelfEditable(m.info.SelfEditable)},
 	}
@@ -209,6 +208,7 @@ func (m *mesh) arrive(a *arrival) {
 	}
 	a.c.mesh, a.c.session = m, s
 	m.srv.metrics.active.Inc()
+	a.ack.Services = m.servicesFor(s) // now, so that what changed until now is in it, and what does later is news
 	data, err := wire.Append(nil, "", a.ack)
 	if err != nil {
 		m.log.Error("encode hello_ack", "err", err)

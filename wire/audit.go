@@ -112,6 +112,10 @@ const (
 	AuditServerRegistered  = "server_registered"  // server, tools: their number, persistent
 	AuditServerRemoved     = "server_removed"     // server
 	AuditVaultChanged      = "vault_changed"      // key, action: stored or deleted
+	AuditServiceDeployed   = "service_deployed"   // service, sourceType, scope: its kind
+	AuditServiceUpdated    = "service_updated"    // service
+	AuditServiceScoped     = "service_scoped"     // service, scope: its kind
+	AuditServiceUndeployed = "service_undeployed" // service
 	AuditFileShared        = "file_shared"        // fileId, name, size, sha256, targetSpec, encrypted
 	AuditFileDeleted       = "file_deleted"       // fileId, name
 	AuditFileGranted       = "file_granted"       // fileId, pubkey

@@ -39,6 +39,9 @@ const (
 	InvalidCron      Code = "invalid_cron"       // not a cron expression, or one that is never due
 	InvalidWebhook   Code = "invalid_webhook"    // the name of a webhook is empty or no name
 	WebhookExists    Code = "webhook_exists"     // the mesh has a webhook of that name
+	InvalidName      Code = "invalid_name"       // no name for a service
+	DeployError      Code = "deploy_error"       // a deployment failed before it began
+	UndeployError    Code = "undeploy_error"     // a service could not be ended
 	NoClock          Code = "no_clock"           // the mesh has no simulation clock: set it first
 	VaultError       Code = "vault_error"        // the broker could not read or write the vault
 )

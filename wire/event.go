@@ -13,11 +13,16 @@ const (
 	EventSkillRemoved   = "skill_removed"   // SkillRemoved
 	EventTick           = "tick"            // Tick
 
-	EventMCPRegistered   = "mcp_registered"   // MCPEvent
-	EventMCPUnregistered = "mcp_unregistered" // MCPEvent
-	EventMCPOffline      = "mcp_offline"      // MCPEvent
-	EventMCPRestored     = "mcp_restored"     // MCPEvent
-	EventWatchTriggered  = "watch_triggered"  // WatchTriggered
+	EventMCPRegistered   = "mcp_registered"    // MCPEvent
+	EventMCPUnregistered = "mcp_unregistered"  // MCPEvent
+	EventMCPOffline      = "mcp_offline"       // MCPEvent
+	EventMCPRestored     = "mcp_restored"      // MCPEvent
+	EventMCPDeployed     = "mcp_deployed"      // MCPDeployed
+	EventMCPUndeployed   = "mcp_undeployed"    // MCPUndeployed
+	EventMCPScopeChanged = "mcp_scope_changed" // MCPScopeChanged
+	EventMCPCrashed      = "mcp_crashed"       // MCPCrashed
+	EventMCPUpdated      = "mcp_updated"       // MCPUpdated
+	EventWatchTriggered  = "watch_triggered"   // WatchTriggered
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

@@ -1,7 +1,5 @@
 package wire
 
-import "encoding/json"
-
 // Proto is the revision of the protocol this package speaks. A peer that
 // announces it proves its session key and acknowledges what it receives.
 const Proto = 2
@@ -60,7 +58,7 @@ type HelloAck struct {
 	RestoredGroups []Group        `json:"restoredGroups,omitempty"`
 	RestoredStats  *RestoredStats `json:"restoredStats,omitempty"`
 	// Services are the deployed tool servers this session may use.
-	Services []json.RawMessage `json:"services"`
+	Services []DeployedService `json:"services"`
 	// Proto is the revision the broker speaks; 0 is an old broker.
 	Proto int `json:"proto,omitempty"`
 	// MeshSlug is the mesh's current slug.

@@ -116,6 +116,22 @@ const (
 	MaxVaultBytes   = 16 << 20 // of all values of a member
 )
 
+// Limits of deployed services. How many a mesh has is a setting of the broker.
+const (
+	DefaultServiceMemory = 256       // MB
+	MaxServiceMemory     = 16 << 10  // MB
+	MaxServiceCPUs       = 64        // and no more than there are
+	MaxServiceEnv        = 100       // variables
+	MaxServiceEnvBytes   = 1_500_000 // of all variables, files of the vault included
+	MaxServiceArgs       = 50        // in ServiceConfig.Args
+	MaxServiceArg        = 1000      // characters of one
+	MaxServiceHosts      = 50        // in ServiceConfig.NetworkAllow
+	MaxScopePeers        = 100       // in Scope.Peers
+	MaxServiceLog        = 1000      // lines that are kept
+	MaxLogLine           = 2000      // bytes of one
+	MaxServiceZip        = 50 << 20  // bytes of an archive that is deployed
+)
+
 // Limits of what is sent later.
 const (
 	MaxSchedules    = 1000    // pending scheduled messages of a member
@@ -162,6 +178,7 @@ const (
 	Lease         = 30 * time.Second    // a pushed message is offered again after it
 	RelayDeadline = 15 * time.Second    // a peer answers a request for its files within it
 	CallDeadline  = 30 * time.Second    // the host of an MCP server answers a call within it
+	ServiceCall   = 25 * time.Second    // a deployed service answers a call within it
 	MaxServerAway = 30 * 24 * time.Hour // a persistent MCP server waits for its member
 	DownloadFor   = 5 * time.Minute     // the URL of a file is good
 	UploadFor     = time.Minute         // an upload token is good
