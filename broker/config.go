@@ -26,31 +26,39 @@ type Config struct {
 	AllowOrigins        string // web origins that may call, separated by commas; none by default
 	AllowHosts          string // host names beside the obvious ones that requests may name
 
-	MaxConnections int           // sessions per mesh
-	MaxFrame       int           // bytes of an ordinary frame
-	MaxSockets     int           // sockets per address that have not said hello
-	Rate           float64       // frames a second on one connection
-	Burst          int           // frames at once
-	HTTPRate       float64       // changing HTTP requests a minute from one address
-	WatchAllow     string        // addresses and networks that watches may reach beside the public ones, separated by commas
-	MemberWatches  int           // URLs watched for one member
-	MaxWatches     int           // URLs watched for one mesh
-	WebhookRate    float64       // requests a minute to one webhook
-	MailboxCap     int           // messages waiting for one recipient
-	QueueBytes     int           // outbound bytes waiting for one connection
-	QueueFrames    int           // outbound frames waiting for one connection
-	MaxFile        int64         // bytes of a shared file
-	FileQuota      int64         // bytes of all shared files of a mesh
-	MinFree        int64         // bytes of the disk that shared files leave free; 0 leaves none
-	MaxTransfers   int           // uploads and downloads of a mesh at a time
-	Grace          time.Duration // a session outlives its socket by this
-	Lease          time.Duration // a pushed message is offered again after it
-	StatusTTL      time.Duration // working becomes idle after it
-	HookFresh      time.Duration // a lower-ranked status does not replace one younger
-	AdoptAfter     time.Duration // mail of a session gone for this goes to its member
-	Retention      time.Duration // finished messages are kept for message_status
-	AuditKeep      int           // entries of a mesh's audit log; the oldest beyond are pruned
-	ShutdownWithin time.Duration // bound of a graceful shutdown
+	MaxConnections     int           // sessions per mesh
+	MaxFrame           int           // bytes of an ordinary frame
+	MaxSockets         int           // sockets per address that have not said hello
+	Rate               float64       // frames a second on one connection
+	Burst              int           // frames at once
+	HTTPRate           float64       // changing HTTP requests a minute from one address
+	WatchAllow         string        // addresses and networks that watches may reach beside the public ones, separated by commas
+	MemberWatches      int           // URLs watched for one member
+	MaxWatches         int           // URLs watched for one mesh
+	WebhookRate        float64       // requests a minute to one webhook
+	Services           string        // who may have the broker run services: on, admins or off
+	MaxServices        int           // services of a mesh
+	ServiceAllow       string        // addresses and networks that services may reach beside the public ones, separated by commas
+	ServiceDirs        string        // directories that services may be deployed from, separated by commas
+	ServiceHostNetwork bool          // services may have all of the machine's network
+	ServiceBuilds      int           // services that are built at a time
+	MailboxCap         int           // messages waiting for one recipient
+	QueueBytes         int           // outbound bytes waiting for one connection
+	QueueFrames        int           // outbound frames waiting for one connection
+	MaxFile            int64         // bytes of a shared file
+	FileQuota          int64         // bytes of all shared files of a mesh
+	MinFree            int64         // bytes of the disk that shared files leave free; 0 leaves none
+	MaxTransfers       int           // uploads and downloads of a mesh at a time
+	Grace              time.Duration // a session outlives its socket by this
+	Lease              time.Duration // a pushed message is offered again after it
+	StatusTTL          time.Duration // working becomes idle after it
+	HookFresh          time.Duration // a lower-ranked status does not replace one younger
+	AdoptAfter         time.Duration // mail of a session gone for this goes to its member
+	Retention          time.Duration // finished messages are kept for message_status
+	AuditKeep          int           // entries of a mesh's audit log; the oldest beyond are pruned
+	ShutdownWithin     time.Duration // bound of a graceful shutdown
+
+	newRunner func(*mesh) (serviceRunner, error) // runs services; nil for what runs them in truth
 
 	Log     *slog.Logger // where the broker logs; never contents or secrets
 	Version string       // of the program, for /health
@@ -61,7 +69,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7900", MaxConnections: 100, MaxFrame: wire.MaxOrdinaryBytes, MaxSockets: 256,
-		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, MemberWatches: 20, MaxWatches: 100, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
+		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, Services: servicesOn, MaxServices: 20, ServiceBuilds: 2, MemberWatches: 20, MaxWatches: 100, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
 		MaxFile: 4 << 30, FileQuota: 20 << 30, MinFree: 256 << 20, MaxTransfers: 64,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
 		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, AuditKeep: wire.MaxAudit, ShutdownWithin: 10 * time.Second,
@@ -88,6 +96,12 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.WatchAllow, "watch-allow", c.WatchAllow, "let URL watches reach these private `networks` too, such as 10.1.0.0/16, separated by commas")
 	fs.IntVar(&c.MemberWatches, "member-watches", c.MemberWatches, "watch at most `n` URLs for one member")
 	fs.IntVar(&c.MaxWatches, "max-watches", c.MaxWatches, "watch at most `n` URLs for one mesh")
+	fs.StringVar(&c.Services, "services", c.Services, "let `whom` have services run: on for every member, admins, or off")
+	fs.IntVar(&c.MaxServices, "max-services", c.MaxServices, "run at most `n` services per mesh")
+	fs.StringVar(&c.ServiceAllow, "service-allow", c.ServiceAllow, "let services, and what installs them, reach these private `networks` too, such as 10.1.0.0/16, separated by commas")
+	fs.StringVar(&c.ServiceDirs, "service-dirs", c.ServiceDirs, "let services be deployed from what is below these `directories` of this machine, separated by commas")
+	fs.BoolVar(&c.ServiceHostNetwork, "service-host-network", c.ServiceHostNetwork, "let services that ask for it reach all that this machine reaches, private networks too")
+	fs.IntVar(&c.ServiceBuilds, "service-builds", c.ServiceBuilds, "build at most `n` services at a time")
 	fs.IntVar(&c.MailboxCap, "mailbox-cap", c.MailboxCap, "keep at most `n` messages waiting for one recipient")
 	fs.IntVar(&c.QueueBytes, "queue-bytes", c.QueueBytes, "close a connection that leaves `n` bytes unread")
 	fs.IntVar(&c.QueueFrames, "queue-frames", c.QueueFrames, "close a connection that leaves `n` frames unread")
@@ -116,7 +130,7 @@ func (c *Config) Check() error {
 		{"queue-bytes", float64(c.QueueBytes)}, {"queue-frames", float64(c.QueueFrames)}, {"grace", float64(c.Grace)},
 		{"max-file", float64(c.MaxFile)}, {"file-quota", float64(c.FileQuota)}, {"max-transfers", float64(c.MaxTransfers)},
 		{"lease", float64(c.Lease)}, {"status-ttl", float64(c.StatusTTL)}, {"hook-fresh", float64(c.HookFresh)},
-		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)}, {"audit-keep", float64(c.AuditKeep)},
+		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)}, {"audit-keep", float64(c.AuditKeep)}, {"max-services", float64(c.MaxServices)}, {"service-builds", float64(c.ServiceBuilds)},
 	} {
 		if !(n.value > 0) {
 			return fmt.Errorf("--%s must be greater than zero", n.flag)
@@ -128,10 +142,28 @@ func (c *Config) Check() error {
 	if c.Data == "" || !filepath.IsAbs(c.Data) {
 		return fmt.Errorf("--data must be an absolute path, not %q", c.Data)
 	}
-	if _, err := parsePrefixes(c.WatchAllow); err != nil {
+	if _, err := parsePrefixes("watch-allow", c.WatchAllow); err != nil {
+		return err
+	}
+	if err := c.checkServices(); err != nil {
 		return err
 	}
 	return c.checkPublicURL()
+}
+
+func (c *Config) checkServices() error {
+	if c.Services != servicesOn && c.Services != servicesAdmins && c.Services != servicesOff {
+		return fmt.Errorf("--services must be %s, %s or %s, not %q", servicesOn, servicesAdmins, servicesOff, c.Services)
+	}
+	if _, err := parsePrefixes("service-allow", c.ServiceAllow); err != nil {
+		return err
+	}
+	for dir := range strings.SplitSeq(c.ServiceDirs, ",") {
+		if dir != "" && !filepath.IsAbs(dir) {
+			return fmt.Errorf("--service-dirs must be absolute paths, separated by commas, not %q", dir)
+		}
+	}
+	return nil
 }
 
 func (c *Config) checkPublicURL() error {

@@ -40,6 +40,7 @@ func (m *mesh) features() []feature {
 		{revoked: m.endWebhooks},
 		{arrived: m.restoreServers, ended: m.serversLeft, revoked: m.dropServers, sweep: m.sweepServers},
 		{revoked: (*store.Tx).DeleteVault},
+		{open: m.loadServices, revoked: m.dropServices, sweep: m.sweepServices},
 		{open: m.loadWatches, arrived: m.wakeWatches, revoked: m.endMemberWatches, sweep: m.sweepWatches},
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 func TestAddressesThatWatchesMayReach(t *testing.T) {
 	t.Parallel()
-	open, narrow := newNetGuard(must(parsePrefixes("10.1.0.0/16, 127.0.0.1 fd00::/8"))), newNetGuard(nil)
+	open, narrow := newNetGuard(must(parsePrefixes("watch-allow", "10.1.0.0/16, 127.0.0.1 fd00::/8"))), newNetGuard(nil)
 	for _, c := range []struct {
 		addr            string
 		public, allowed bool
@@ -39,7 +39,7 @@ func TestAddressesThatWatchesMayReach(t *testing.T) {
 			t.Errorf("%s: public is %v, allowed is %v", c.addr, narrow.admits(a), open.admits(a))
 		}
 	}
-	if _, err := parsePrefixes("10.0.0.0/33"); err == nil {
+	if _, err := parsePrefixes("watch-allow", "10.0.0.0/33"); err == nil {
 		t.Error("a network that is none is taken")
 	}
 }
@@ -88,7 +88,7 @@ func TestHostileServers(t *testing.T) {
 	outer.Listener = must(net.Listen("tcp", "127.0.0.5:0")) // stands for the Internet
 	outer.Start()
 	t.Cleanup(outer.Close)
-	f := newFetcher(newNetGuard(must(parsePrefixes("127.0.0.5"))), nil)
+	f := newFetcher(newNetGuard(must(parsePrefixes("watch-allow", "127.0.0.5"))), nil)
 	for _, c := range []struct {
 		path, says string // the error, empty for none
 	}{
@@ -129,7 +129,7 @@ func TestANameThatChangesItsMeaning(t *testing.T) {
 		}
 		return netip.MustParseAddr("127.0.0.1")
 	})
-	f := newFetcher(newNetGuard(must(parsePrefixes("127.0.0.5"))), resolver)
+	f := newFetcher(newNetGuard(must(parsePrefixes("watch-allow", "127.0.0.5"))), resolver)
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(inner.URL, "http://"))
 	refused := 0
 	for range 6 {
@@ -203,7 +203,7 @@ func TestHeadersStayWithTheirOrigin(t *testing.T) {
 		http.Redirect(w, r, "/here", http.StatusFound)
 	}))
 	t.Cleanup(site.Close)
-	f := newFetcher(newNetGuard(must(parsePrefixes("127.0.0.1"))), nil)
+	f := newFetcher(newNetGuard(must(parsePrefixes("watch-allow", "127.0.0.1"))), nil)
 	h := http.Header{"Authorization": {"x"}, "X-Api-Key": {"x"}, "Cookie": {"x"}}
 	if _, err := f.look(t.Context(), &look{url: site.URL + "/?token=x", mode: wire.WatchHash, header: h, etag: `"e"`}); err != nil {
 		t.Fatal(err)

@@ -36,15 +36,20 @@ type reader struct {
 func (m *mesh) readerOf(s *session) reader {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := reader{s, s.groups}
+	return reader{s, s.actingGroups()}
+}
+
+// actingGroups are the groups that s acts in: its own, and, of a command, those
+// of its member's sessions too. It is called with the mutex of the mesh held.
+func (s *session) actingGroups() []wire.Group {
 	if !s.hello.Transient {
-		return r
+		return s.groups
 	}
-	r.groups = append(append(r.groups[:len(r.groups):len(r.groups)], s.member.groups...), s.member.lastGroups...)
+	groups := append(append(s.groups[:len(s.groups):len(s.groups)], s.member.groups...), s.member.lastGroups...)
 	for _, o := range s.member.live {
-		r.groups = append(r.groups, o.groups...)
+		groups = append(groups, o.groups...)
 	}
-	return r
+	return groups
 }
 
 // owns reports whether r's member shared the file.

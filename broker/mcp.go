@@ -29,6 +29,12 @@ func (m *mesh) mcpRegister(c *call, req wire.MCPRegister) (wire.MCPRegisterAck, 
 		Persistent: req.Persistent, Registered: time.Now(), Tools: tools,
 	}
 	return ack, m.contribute(c, func(tx *store.Tx) error {
+		switch _, err := tx.Service(row.Name); {
+		case err == nil:
+			return wire.Errorf(wire.Forbidden, "the broker runs a service %q: register yours under another name, or have that one undeployed", row.Name)
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
 		old, err := tx.MCPServer(row.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound):

@@ -19,6 +19,7 @@ type serverKind func(m *mesh, c *call, req *wire.MCPCall) (found bool, err error
 // looked for. No two servers have one name, whatever their kinds.
 func serverKinds() []serverKind {
 	return []serverKind{
+		(*mesh).callDeployed,
 		(*mesh).callHosted,
 	}
 }

@@ -175,6 +175,7 @@ func (m *mesh) patched(row *store.Member, changes wire.ProfileUpdated) wire.Memb
 	}
 	mb.name, mb.roleTag, mb.groups = row.DisplayName, row.RoleTag, wireGroups(row.Groups)
 	mb.mode, mb.permission = row.MessageMode, wire.Permission(row.Permission)
+	m.reoffer(mb)
 	if changes != (wire.ProfileUpdated{}) {
 		m.tell(wire.EventProfileUpdated, changes, func(s *session) bool { return s.member == mb })
 	}

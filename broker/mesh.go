@@ -27,7 +27,8 @@ type mesh struct {
 	wg sync.WaitGroup // pumps and other work for this mesh
 
 	hooks  hookRates
-	relays relays // requests that wait for other peers
+	relays relays       // requests that wait for other peers
+	runs   runnerHolder // runs the services
 
 	verifying atomic.Bool // somebody's audit_verify is served
 
@@ -49,6 +50,7 @@ type mesh struct {
 	closed     bool
 	files      fileRoom
 	watches    map[string]*watch // by id
+	services   map[string]*service
 
 	reminders *alarm   // for the next schedule that is due
 	sim       simState // the clock of simulations
@@ -72,6 +74,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		members: make(map[string]*member), byKey: make(map[string]*member), byAddr: make(map[int64]*member),
 		sessions: make(map[int64]*session), keyed: make(map[string]*session), arriving: make(map[int64]*session), transients: make(map[*session]bool), boxes: make(map[int64]*mailbox),
 		audience: make(map[string]map[*session]bool), watches: make(map[string]*watch),
+		services: make(map[string]*service),
 	}
 	m.reminders, m.sim.alarm = &alarm{ring: m.inBackground(m.fireSchedules)}, &alarm{ring: m.inBackground(m.tickClock)}
 	if err := db.Write(ctx, m.load); err != nil {
@@ -270,6 +273,7 @@ func (m *mesh) close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
+	m.runs.close()
 	m.wg.Wait()
 	return m.db.Close()
 }

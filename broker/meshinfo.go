@@ -20,6 +20,7 @@ func infoParts() []infoPart {
 		streamInfo,
 		skillInfo,
 		mcpInfo,
+		serviceInfo,
 		fileInfo,
 		taskInfo,
 	}

@@ -33,6 +33,8 @@ type metrics struct {
 	sweeps              prometheus.Counter
 	hooks               prometheus.Counter
 	hooksLimited        prometheus.Counter
+	serviceRestarts     prometheus.Counter
+	serviceCalls        *prometheus.CounterVec // by outcome
 }
 
 func newMetrics(srv *Server) *metrics {
@@ -67,7 +69,10 @@ func newMetrics(srv *Server) *metrics {
 		hooksLimited: counter("broker_hook_requests_rate_limited_total",
 			"Hook requests refused because there were too many."),
 	}
-	r.MustRegister(m.active)
+	m.serviceRestarts = counter("broker_service_restarts_total", "Services that ended by themselves and were started again.")
+	m.serviceCalls = vec("broker_service_calls_total", "Calls of deployed services, by outcome.", "outcome",
+		callDone, callRefusedBy, callBroken, callLate, callAbandoned)
+	r.MustRegister(m.active, newServiceGauge(srv))
 	routed := vec("broker_messages_routed_total", "Pushes by recipient and priority.", "priority")
 	for i, p := range wire.Priorities {
 		m.routed[i] = routed.WithLabelValues(string(p))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -87,8 +88,8 @@ func (g netGuard) checkHost(host string) error {
 	return nil
 }
 
-// parsePrefixes reads the setting of what watches may reach.
-func parsePrefixes(setting string) ([]netip.Prefix, error) {
+// parsePrefixes reads a setting of addresses that may be reached.
+func parsePrefixes(flag, setting string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, s := range list(setting) {
 		p, err := netip.ParsePrefix(s)
@@ -96,7 +97,7 @@ func parsePrefixes(setting string) ([]netip.Prefix, error) {
 			p, err = netip.PrefixFrom(a, a.BitLen()), nil
 		}
 		if err != nil {
-			return nil, errors.New("--watch-allow must be addresses or networks such as 10.0.0.0/8, separated by commas")
+			return nil, fmt.Errorf("--%s must be addresses or networks such as 10.0.0.0/8, separated by commas", flag)
 		}
 		all = append(all, p.Masked())
 	}

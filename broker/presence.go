@@ -62,7 +62,11 @@ func (m *mesh) change(by *session, fn func(*session) error, tell func(*session))
 func (m *mesh) changed(s, next *session, tell func(*session)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	regrouped := !slices.Equal(s.groups, next.groups)
 	s.groups, s.profile, s.hidden, s.summary, s.stats = next.groups, next.profile, next.hidden, next.summary, next.stats
+	if regrouped {
+		m.reoffer(s.member)
+	}
 	if tell != nil {
 		tell(s)
 	}

@@ -18,14 +18,18 @@ type relay struct {
 	id      string    // a random UUID: its name towards the target
 	from    *conn     // who asked
 	reqID   string    // its own _reqId
-	to      *conn     // who must answer
-	answers wire.Type // with what
+	to      *conn     // who must answer; nil for a service of the broker
+	service string    // its name then
+	answers wire.Type // with what; empty for a service
 	// fail makes the answer that gives a reason instead of a result.
 	fail   func(why string) wire.Frame
 	within time.Duration // the target must answer; 0 is RelayDeadline
 	late   string        // what the requester is told if it does not
 	gone   string        // and if its connection ends
 	timer  *time.Timer   // of the deadline
+	// end is called, if it is not nil, when the deadline or the connection of the
+	// requester ends the request, with the outcome.
+	end func(outcome string)
 }
 
 // answer gives the requester f, unless f is too large for a frame, or there is
@@ -42,6 +46,12 @@ func (r *relay) answer(f wire.Frame) {
 		return
 	}
 	r.from.out.push(frame{kind: answer, data: data})
+}
+
+func (r *relay) over(outcome string) {
+	if r.end != nil {
+		r.end(outcome)
+	}
 }
 
 // relays are the requests that wait, of one mesh. Nothing of them is kept once
@@ -61,13 +71,15 @@ func (t *relays) add(r *relay) error {
 		if o.from == r.from {
 			from++
 		}
-		if o.to == r.to {
+		if o.to == r.to && o.service == r.service {
 			to++
 		}
 	}
 	switch {
 	case from >= maxRelaysFrom:
 		return wire.Errorf(wire.Limit, "%d requests of yours wait for peers: wait for one of them", maxRelaysFrom)
+	case to >= maxRelaysTo && r.to == nil:
+		return wire.Errorf(wire.Limit, "%d calls wait for that service: call again in a moment", maxRelaysTo)
 	case to >= maxRelaysTo:
 		return wire.Errorf(wire.Limit, "%d requests wait for that peer: ask again in a moment", maxRelaysTo)
 	}
@@ -78,6 +90,7 @@ func (t *relays) add(r *relay) error {
 	t.by[r.id] = r
 	r.timer = time.AfterFunc(cmp.Or(r.within, wire.RelayDeadline), func() {
 		if t.take(r.id, r.to, r.answers) != nil {
+			r.over(callLate)
 			r.answer(r.fail(cmp.Or(r.late, relayTimeout)))
 		}
 	})
@@ -106,7 +119,9 @@ func (t *relays) drop(r *relay) {
 // disconnected forgets what c asked, and tells those who asked c.
 func (t *relays) disconnected(c *conn) {
 	for _, r := range t.of(c) {
-		if r.from != c {
+		if r.from == c {
+			r.over(callAbandoned)
+		} else {
 			r.answer(r.fail(cmp.Or(r.gone, relayGone)))
 		}
 	}

@@ -81,6 +81,13 @@ func routes() []route {
 		handle((*mesh).mcpList),
 		later((*mesh).mcpCall),
 		order((*mesh).mcpCallResponse),
+		later((*mesh).mcpDeploy),
+		later((*mesh).mcpUpdate),
+		later((*mesh).mcpUndeploy),
+		handle((*mesh).mcpLogs),
+		handle((*mesh).mcpScope),
+		handle((*mesh).mcpSchema),
+		handle((*mesh).mcpCatalog),
 
 		// The vault.
 		handle((*mesh).vaultSet),

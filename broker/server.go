@@ -80,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if srv.atRest, err = seal.NewAtRest(identity.Key, "automation-v1"); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	allowed, err := parsePrefixes(cfg.WatchAllow)
+	allowed, err := parsePrefixes("watch-allow", cfg.WatchAllow)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}

@@ -67,6 +67,7 @@ type session struct {
 	drained     bool            // the drained frame was sent
 	markings    int             // acknowledgements of it that wait to be stored
 	subscribed  map[string]bool // streams, by name; nil for none
+	offered     map[string]bool // services that it was told of, by name; nil for none
 	noticed     int64           // the newest notice pushed to it
 	unnoticed   bool            // notices wait for room in its outbox
 }

@@ -60,7 +60,6 @@ func commands() []Command {
 		toolsCommand(),
 		callCommand(),
 		lendCommand(),
-		vaultCommand(),
 		stateCommand(),
 		rememberCommand(),
 		recallCommand(),

@@ -65,7 +65,7 @@ func shareFile(ctx context.Context, h *hub, in shareFileArgs) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f, err := h.openOwn(in.Path, "claudemesh file share")
+	f, err := h.openShared(in.Path)
 	if err != nil {
 		return reply{}, err
 	}

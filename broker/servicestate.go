@@ -1,0 +1,249 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"claudemesh/store"
+	"claudemesh/wire"
+)
+
+// loadServices reads the services. Who was being built when the broker ended is
+// not built on, for nobody waits for it; who ran is started again.
+func (m *mesh) loadServices(tx *store.Tx) error {
+	rows, err := tx.Services()
+	if err != nil {
+		return err
+	}
+	resume := false
+	for _, row := range rows {
+		svc := &service{resting: m.srv.cfg.Services == servicesOff}
+		switch wire.ServiceStatus(row.Status) {
+		case wire.ServiceBuilding, wire.ServiceInstalling:
+			row.Status, row.Error = string(wire.ServiceFailed), "the broker ended while it was being built: deploy it again"
+			err = tx.SetService(row)
+		case wire.ServiceRunning, wire.ServiceRestarting:
+			if !svc.resting {
+				resume, row.Status = true, string(wire.ServiceRestarting)
+				err = tx.SetService(row)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		svc.take(row)
+		m.services[row.Name] = svc
+	}
+	if resume {
+		tx.AfterCommit(func() { m.tryBackground(m.resumeServices) })
+	}
+	return nil
+}
+
+// resumeServices starts what ran when the broker ended.
+func (m *mesh) resumeServices() {
+	var rows []*store.Service
+	err := m.db.Read(context.Background(), func(rx *store.Rx) (err error) {
+		rows, err = rx.Services()
+		return err
+	})
+	m.logFailed("read the services", err)
+	for _, row := range rows {
+		m.mu.Lock()
+		svc := m.services[row.Name]
+		m.mu.Unlock()
+		if svc != nil {
+			m.resumeService(svc, row)
+		}
+	}
+}
+
+// resumeService starts a service, unless it was deployed again or ended meanwhile.
+func (m *mesh) resumeService(svc *service, row *store.Service) {
+	svc.acting.Lock()
+	defer svc.acting.Unlock()
+	m.mu.Lock()
+	due := svc.row.Version == row.Version && svc.status() == wire.ServiceRestarting
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	m.orFailed(row.Name, func(r serviceRunner) error {
+		spec, err := m.specOf(row)
+		if err != nil {
+			return err
+		}
+		return r.Resume(row.Name, spec)
+	})
+}
+
+// serviceChanged keeps what the runner tells of a service, and has those told
+// who may know. What it tells while the mesh closes changes nothing: what runs
+// then is to run again.
+func (m *mesh) serviceChanged(e serviceEvent) {
+	m.mu.Lock()
+	svc := m.services[e.Name]
+	ignored := svc == nil || svc.pending || m.closed
+	m.mu.Unlock()
+	if ignored {
+		return
+	}
+	e.Error = clean(e.Error, wire.MaxCallError)
+	err := m.db.Enqueue(context.Background(), func(tx *store.Tx) error { return m.keepChange(tx, svc, &e) }, func(err error) {
+		if err != nil {
+			m.lostChange(svc, err)
+		}
+	})
+	m.logFailed("keep the state of a service", err)
+}
+
+// lostChange tells who waits for a deployment that its state cannot be kept.
+func (m *mesh) lostChange(svc *service, err error) {
+	m.log.Error("the state of a service cannot be kept", "service", svc.row.Name, "err", err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	svc.asker.tell(asError(err))
+	svc.asker, svc.updating = nil, false
+}
+
+// keepChange writes down what became of a service.
+func (m *mesh) keepChange(tx *store.Tx, svc *service, e *serviceEvent) error {
+	row, err := tx.Service(e.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // it is gone
+	}
+	if err != nil {
+		return err
+	}
+	switch status := wire.ServiceStatus(row.Status); {
+	case status == wire.ServiceStopped: // it is on its way out
+		return nil
+	case (status == wire.ServiceBuilding || status == wire.ServiceInstalling) && e.Cause != byDeploy: // of what ran before
+		return nil
+	case e.Cause == byUpdate && (e.Status == wire.ServiceBuilding || e.Status == wire.ServiceInstalling): // what runs goes on
+		tx.AfterCommit(func() { m.tellAsker(svc, e) })
+		return nil
+	}
+	before := *row
+	if err := m.applyChange(row, e); err != nil {
+		return err
+	}
+	if err := tx.SetService(row); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { m.changedService(svc, &before, row, e) })
+	return nil
+}
+
+// applyChange has the row be what the runner tells.
+func (m *mesh) applyChange(row *store.Service, e *serviceEvent) error {
+	row.Status, row.Restarts, row.Updated = string(e.Status), e.Restarts, time.Now()
+	if e.Cause == byKeep {
+		return nil
+	}
+	row.Error = e.Error
+	if e.Runtime != "" {
+		row.Runtime = e.Runtime
+	}
+	if e.Status != wire.ServiceRunning {
+		return nil
+	}
+	row.Error, row.Revision = "", e.Commit
+	if e.Cause == byUpdate {
+		row.Previous = e.Previous
+		row.Version++
+	}
+	tools, dropped := usableTools(e.Tools)
+	if dropped > 0 {
+		m.log.Warn("tools of a service are left out: they have no name or schema, or there are too many", "service", row.Name, "tools", dropped)
+	}
+	var err error
+	row.Tools, err = json.Marshal(tools)
+	return err
+}
+
+// usableTools leaves out what a member could not register either, and what is
+// beyond the limits.
+func usableTools(all []wire.MCPTool) (tools []wire.MCPTool, dropped int) {
+	tools = []wire.MCPTool{}
+	seen := make(map[string]bool)
+	room := wire.MaxServerBytes
+	for _, t := range all {
+		if len(t.InputSchema) == 0 {
+			t.InputSchema = wire.Value(`{"type":"object"}`)
+		}
+		size := jsonSize(t) + 1
+		if checkName("tool", t.Name, wire.MaxToolName) != nil || seen[t.Name] || t.InputSchema[0] != '{' || size > room || len(tools) == wire.MaxServerTools {
+			dropped++
+			continue
+		}
+		seen[t.Name] = true
+		room -= size
+		tools = append(tools, t)
+	}
+	return tools, dropped
+}
+
+// changedService takes over what was written down, and tells of it.
+func (m *mesh) changedService(svc *service, before, row *store.Service, e *serviceEvent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	svc.take(row)
+	if e.Restarts > before.Restarts {
+		m.srv.metrics.serviceRestarts.Add(float64(e.Restarts - before.Restarts))
+	}
+	n := news{by: row.Deployer}
+	switch e.Status {
+	case wire.ServiceRunning:
+		n.stay = m.newsOfRun(svc, before, e)
+	case wire.ServiceCrashed, wire.ServiceFailed:
+		n.lost = &happening{wire.EventMCPCrashed, wire.MCPCrashed{Name: row.Name, Error: row.Error, Restarts: row.Restarts}}
+	}
+	m.answerAsker(svc, e)
+	m.offerService(svc, n)
+}
+
+// newsOfRun is what those are told who know the service, now that it runs; nil
+// for nothing. It is called with m.mu held.
+func (m *mesh) newsOfRun(svc *service, before *store.Service, e *serviceEvent) *happening {
+	switch {
+	case e.Cause == byKeep:
+		return nil
+	case e.Cause == byDeploy:
+		h := m.deployedNews(svc)
+		return &h
+	case e.Cause == byUpdate || !bytes.Equal(before.Tools, svc.row.Tools):
+		return &happening{wire.EventMCPUpdated, wire.MCPUpdated{Name: svc.row.Name, PrevSHA: before.Revision, NewSHA: svc.row.Revision, Tools: svc.tools}}
+	}
+	return nil
+}
+
+func (m *mesh) tellAsker(svc *service, e *serviceEvent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answerAsker(svc, e)
+}
+
+// answerAsker answers who waits for a deployment or an update, for whom it is
+// over with its outcome. It is called with m.mu held.
+func (m *mesh) answerAsker(svc *service, e *serviceEvent) {
+	res := wire.MCPDeployStatus{ServerName: e.Name, Status: e.Status, Error: e.Error}
+	switch {
+	case e.Cause == byRestart || e.Cause == byTools || svc.asker == nil && !svc.updating:
+		return
+	case e.Cause == byKeep:
+		res.Status, res.Kept = wire.ServiceFailed, true
+	case e.Status == wire.ServiceBuilding || e.Status == wire.ServiceInstalling:
+		svc.asker.tell(res)
+		return
+	case e.Status == wire.ServiceRunning:
+		res.Tools, res.Commit, res.Previous = svc.tools, svc.row.Revision, svc.row.Previous
+	default:
+		res.Status = wire.ServiceFailed
+	}
+	svc.asker.tell(res)
+	svc.asker, svc.updating = nil, false
+}
