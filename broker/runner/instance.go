@@ -40,15 +40,23 @@ func (in *instance) ended() bool {
 	}
 }
 
-// start starts what is installed and waits until it has told its tools.
-func (l *life) start(what install, spec Spec) (*instance, error) {
+// inStartTime bounds how long a program may take to start.
+func inStartTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it has not told its tools within %s", startTime))
+}
+
+// An endedError is that a program has ended before it has told its tools.
+type endedError struct{ error }
+
+// start starts what is installed and waits until it has told its tools, at most
+// startTime.
+func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, error) {
 	s := l.s
 	env, err := s.writeSecrets(what.build, spec.Env)
 	if err != nil {
 		return nil, err
 	}
-	late := fmt.Errorf("it has not told its tools within %s", startTime)
-	ctx, cancel := context.WithTimeoutCause(l.ctx, startTime, late)
+	ctx, cancel := inStartTime(ctx)
 	defer cancel()
 	in, err := l.launch(what, spec, append(env, what.Env...))
 	if err != nil {
@@ -63,7 +71,7 @@ func (l *life) start(what install, spec Spec) (*instance, error) {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	} else if in.ended() {
-		err = in.Why()
+		err = endedError{in.Why()}
 	}
 	in.end()
 	return nil, err

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,32 +141,32 @@ func (l *life) make(cause Cause) {
 	}
 }
 
-// first starts a program for the first time. One that does not start may need
-// another moment.
+// first starts a program for the first time. One that ends may have needed
+// another moment, and is started again while there is time.
 func (l *life) first(what install) error {
-	var in *instance
-	var err error
-	for attempt := range maxStarts {
-		if attempt > 0 && !l.pause(firstPause) {
-			break
-		}
-		if in, err = l.start(what, l.spec); err == nil {
+	ctx, cancel := inStartTime(l.ctx)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		in, err := l.start(ctx, what, l.spec)
+		if err == nil {
 			l.current = in
 			return l.s.keep(what)
 		}
+		if _, ended := errors.AsType[endedError](err); !ended || attempt == maxStarts || !pause(ctx, firstPause) {
+			return errors.Join(fmt.Errorf("it does not start: %w", err), l.s.dropBuild(what.build))
+		}
 		l.s.log.note("it does not start: %s", l.s.told(err))
 	}
-	return errors.Join(fmt.Errorf("it does not start: %w", cmp.Or(l.ctx.Err(), err)), l.s.dropBuild(what.build))
 }
 
-// pause waits, and reports whether the life goes on.
-func (l *life) pause(d time.Duration) bool {
+// pause waits, and reports whether there is more time.
+func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-l.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
@@ -198,7 +197,7 @@ func (l *life) resume() {
 	l.s.set(Restarting, nil)
 	l.what = what
 	l.timers()
-	if in, err := l.start(what, l.spec); err != nil {
+	if in, err := l.start(l.ctx, what, l.spec); err != nil {
 		l.over(err)
 	} else {
 		l.run(in, Event{Cause: ByResume})
@@ -313,7 +312,7 @@ func (l *life) over(why error) {
 
 // again starts a program that has ended.
 func (l *life) again() {
-	in, err := l.start(l.what, l.spec)
+	in, err := l.start(l.ctx, l.what, l.spec)
 	switch {
 	case err == nil:
 		l.run(in, Event{Cause: ByRestart})

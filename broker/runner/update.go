@@ -102,7 +102,7 @@ func (l *life) beside(spec Spec) {
 		l.inTurn(func() { l.keepOld(err) })
 		return
 	}
-	next, err := l.start(what, spec)
+	next, err := l.start(l.ctx, what, spec)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the new version does not start: %w", err), l.s.dropBuild(what.build))
 		l.inTurn(func() { l.keepOld(err) })
