@@ -16,7 +16,7 @@ func TestACallThatIsNotAnsweredFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
-		s.starting = func(a *actor) error {
+		s.whenStarted(func(a *actor) error {
 			a.calls = func(ctx context.Context, tool string) (wire.Value, error) {
 				if tool == "refuse" {
 					return nil, errors.New("no such tool (-32602)")
@@ -24,7 +24,7 @@ func TestACallThatIsNotAnsweredFails(t *testing.T) {
 				return nil, forever(ctx)
 			}
 			return nil
-		}
+		})
 		s.deploys("db", Spec{})
 		s.expect(Building, Installing, Running)
 
@@ -61,14 +61,14 @@ func TestCallsOfOneServiceAreBounded(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
 		turn, running := make(chan struct{}), make(chan struct{}, 1000)
-		s.starting = func(a *actor) error {
+		s.whenStarted(func(a *actor) error {
 			a.calls = func(context.Context, string) (wire.Value, error) {
 				running <- struct{}{}
 				<-turn
 				return nil, nil
 			}
 			return nil
-		}
+		})
 		s.deploys("db", Spec{})
 		s.deploys("other", Spec{})
 		for range 6 {

@@ -25,23 +25,24 @@ type stage struct {
 	began  time.Time
 	events chan Event
 
+	launched chan struct{} // has one when a real program was started
+
 	mu      sync.Mutex
 	builds  int // begun
 	starts  []*actor
 	built   map[string]source.Built
 	refused []string
 
-	// What the machine does; nil does it well.
-	building func(ctx context.Context, job source.Job) (source.Built, error)
-	starting func(a *actor) error // before the handshake
-	commit   string               // that a repository has
+	building func(context.Context, source.Job) error
+	starting func(*actor) error
+	commit   string
 }
 
 // newStage returns a Runner of services that are played, not run. The test
 // closes it.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, began: time.Now(), events: make(chan Event, 1000), built: make(map[string]source.Built)}
+	s := &stage{t: t, began: time.Now(), events: make(chan Event, 1000), launched: make(chan struct{}, 1), built: make(map[string]source.Built)}
 	s.again(filepath.Join(t.TempDir(), "services"))
 	return s
 }
@@ -66,8 +67,12 @@ func (s *stage) again(dir string) {
 		command: s.command,
 		build:   s.build,
 		load:    s.load,
-		latest:  func(context.Context, source.Job) (string, error) { return s.commit, nil },
-		start:   s.start,
+		latest: func(context.Context, source.Job) (string, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.commit, nil
+		},
+		start: s.start,
 	}
 	s.Runner = r
 }
@@ -79,10 +84,11 @@ func (s *stage) command(_ context.Context, cell confine.Cell) (program, error) {
 func (s *stage) build(ctx context.Context, job source.Job) (source.Built, error) {
 	s.mu.Lock()
 	s.builds++
+	building, commit := s.building, s.commit
 	s.mu.Unlock()
-	b := source.Built{Args: []string{"/bin/server"}, Work: job.Dir, Commit: s.commit, Runtime: source.Node}
-	if s.building != nil {
-		if _, err := s.building(ctx, job); err != nil {
+	b := source.Built{Args: []string{"/bin/server"}, Work: job.Dir, Commit: commit, Runtime: source.Node}
+	if building != nil {
+		if err := building(ctx, job); err != nil {
 			return b, err
 		}
 	}
@@ -110,13 +116,43 @@ func (s *stage) start(_ context.Context, p program, opts toolserver.Options) (se
 	a := &actor{cmd: p.Cmd, opts: opts, done: make(chan struct{}), tools: []wire.MCPTool{tool("a")}}
 	s.mu.Lock()
 	s.starts = append(s.starts, a)
+	starting := s.starting
 	s.mu.Unlock()
-	if s.starting != nil {
-		if err := s.starting(a); err != nil {
+	if starting != nil {
+		if err := starting(a); err != nil {
 			a.die(err)
 		}
 	}
 	return a, nil
+}
+
+// whenBuilt has builds do something, nil nothing, from now on.
+func (s *stage) whenBuilt(do func(context.Context, source.Job) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.building = do
+}
+
+// whenStarted has something be done to programs, nil nothing, before they are
+// spoken to. An error is what they end with.
+func (s *stage) whenStarted(do func(*actor) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starting = do
+}
+
+// commits gives the repository another commit.
+func (s *stage) commits(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commit = id
+}
+
+// begun returns how many builds have begun.
+func (s *stage) begun() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.builds
 }
 
 // last returns the program that was started last.

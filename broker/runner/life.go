@@ -47,7 +47,7 @@ type life struct {
 	news chan func() // what the goroutine of an update has it do
 
 	mu       sync.Mutex
-	minding  bool           // mind is under way, and updates are taken
+	minding  bool           // mind is under way or about to be, and updates are taken
 	updating bool           // one is under way
 	updates  sync.WaitGroup // their goroutine
 }
@@ -178,6 +178,7 @@ func (l *life) fail(cause Cause, err error) {
 		l.current = nil
 	}
 	l.s.set(Failed, nil)
+	l.takeUpdates()
 	l.tell(Event{Status: Failed, Cause: cause, Error: l.s.told(err)})
 }
 
@@ -214,6 +215,7 @@ func (l *life) run(in *instance, e Event) {
 	l.health.Reset(pingEvery)
 	l.stable.Reset(stableAfter)
 	l.s.set(Running, in)
+	l.takeUpdates()
 	e.Status = Running
 	l.tell(e)
 }
@@ -230,12 +232,17 @@ func (l *life) timers() {
 	l.health.Stop()
 }
 
+// takeUpdates lets updates begin. mind follows, which does what they need.
+func (l *life) takeUpdates() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.minding = true
+}
+
 // mind watches over a service until the life ends, and ends the program then.
 func (l *life) mind() {
 	l.timers()
-	l.mu.Lock()
-	l.minding = true
-	l.mu.Unlock()
+	l.takeUpdates()
 	defer l.end()
 	for {
 		var ended, changed <-chan struct{}

@@ -20,7 +20,7 @@ func TestADeploymentTellsItsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
-		s.commit = "c1"
+		s.commits("c1")
 		s.deploys("db", Spec{Env: map[string]string{"KEY": "v"}})
 		e := s.expect(Building, Installing, Running)
 		if e.Cause != ByDeploy || e.Name != "db" || e.Commit != "c1" || e.Runtime != "node" || len(e.Tools) != 1 || e.Error != "" || e.Restarts != 0 {
@@ -79,10 +79,10 @@ func TestAStartThatFailsCountsAsARestart(t *testing.T) {
 		defer s.Close()
 		s.deploys("db", Spec{})
 		s.expect(Building, Installing, Running)
-		s.starting = func(a *actor) error {
+		s.whenStarted(func(a *actor) error {
 			a.greet = forever
 			return nil
-		}
+		})
 		before := time.Now()
 		s.last().die(errors.New("x"))
 		e := s.expect(Restarting, Restarting, Restarting, Restarting, Restarting, Crashed)
@@ -124,7 +124,7 @@ func TestAServiceThatDoesNotAnswerPingsIsStartedAgain(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
 		silent := 0
-		s.starting = func(a *actor) error {
+		mute := func(a *actor) error {
 			a.pings = func(ctx context.Context) error {
 				silent++
 				if silent%3 == 0 && silent < 9 {
@@ -134,6 +134,7 @@ func TestAServiceThatDoesNotAnswerPingsIsStartedAgain(t *testing.T) {
 			}
 			return nil
 		}
+		s.whenStarted(mute)
 		s.deploys("db", Spec{})
 		s.expect(Building, Installing, Running)
 		before := time.Now()
@@ -144,7 +145,7 @@ func TestAServiceThatDoesNotAnswerPingsIsStartedAgain(t *testing.T) {
 		if got, want := time.Since(before), 9*pingEvery+pingTime; got != want {
 			t.Errorf("after %s, not %s", got, want)
 		}
-		if s.starts[0].Why() == nil {
+		if s.last().Why() == nil {
 			t.Error("it runs")
 		}
 		s.expect(Running)
@@ -190,19 +191,19 @@ func TestToolsAreToldAgainWhenTheyChange(t *testing.T) {
 
 func TestAFailedDeploymentLeavesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
-		building func(context.Context, source.Job) (source.Built, error)
+		building func(context.Context, source.Job) error
 		starting func(*actor) error
 		want     string
 		takes    time.Duration
 	}{
 		"cannot be built": {
-			building: func(context.Context, source.Job) (source.Built, error) {
-				return source.Built{}, errors.New("npm: no such package")
+			building: func(context.Context, source.Job) error {
+				return errors.New("npm: no such package")
 			},
 			want: "no such package",
 		},
 		"is never built": {
-			building: func(ctx context.Context, _ source.Job) (source.Built, error) { return source.Built{}, forever(ctx) },
+			building: func(ctx context.Context, _ source.Job) error { return forever(ctx) },
 			want:     "not built within 10m0s",
 			takes:    buildTime,
 		},
@@ -230,7 +231,8 @@ func TestAFailedDeploymentLeavesNothing(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
 				defer s.Close()
-				s.building, s.starting = c.building, c.starting
+				s.whenBuilt(c.building)
+				s.whenStarted(c.starting)
 				s.deploys("db", Spec{Env: map[string]string{"PW": "hunter2hunter2"}})
 				e := s.next()
 				for e.Status == Building || e.Status == Installing {
@@ -266,12 +268,12 @@ func TestANewDeploymentTakesThePlaceOfTheOneUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
-		s.building = func(ctx context.Context, job source.Job) (source.Built, error) {
+		s.whenBuilt(func(ctx context.Context, job source.Job) error {
 			if job.Source.Package == "slow" {
-				return source.Built{}, forever(ctx)
+				return forever(ctx)
 			}
-			return source.Built{}, nil
-		}
+			return nil
+		})
 		s.deploys("db", Spec{Source: source.Source{Package: "slow"}})
 		s.expect(Building)
 		s.deploys("db", Spec{Source: source.Source{Package: "quick"}})
@@ -297,20 +299,18 @@ func TestBuildsWaitForTheirTurn(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
 		turn := make(chan struct{})
-		s.building = func(context.Context, source.Job) (source.Built, error) {
+		s.whenBuilt(func(context.Context, source.Job) error {
 			<-turn
-			return source.Built{}, nil
-		}
+			return nil
+		})
 		for _, name := range []string{"a", "b", "c"} {
 			s.deploys(name, Spec{})
 		}
 		for want := 1; want <= 3; want++ {
 			time.Sleep(buildTime - time.Second) // waiting counts for nothing
-			s.mu.Lock()
-			if s.builds != want {
-				t.Errorf("%d builds have begun, not %d", s.builds, want)
+			if n := s.begun(); n != want {
+				t.Errorf("%d builds have begun, not %d", n, want)
 			}
-			s.mu.Unlock()
 			turn <- struct{}{}
 		}
 		for running := 0; running < 3; {
@@ -325,10 +325,10 @@ func TestInstructionsDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		turn := make(chan struct{})
-		s.building = func(context.Context, source.Job) (source.Built, error) {
+		s.whenBuilt(func(context.Context, source.Job) error {
 			<-turn
-			return source.Built{}, nil
-		}
+			return nil
+		})
 		var err error
 		n := 0
 		for ; err == nil; n++ {
@@ -348,7 +348,7 @@ func TestInstructionsDoNotPileUp(t *testing.T) {
 func TestWhatIsInstalledIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.commit = "c1"
+		s.commits("c1")
 		s.deploys("db", Spec{})
 		s.deploys("gone", Spec{})
 		for range 6 {
@@ -379,12 +379,12 @@ func TestWhatIsInstalledIsResumed(t *testing.T) {
 		if want := []string{"db/build-1", "db/home/kept", "db/installed"}; !slices.Equal(left, want) {
 			t.Errorf("left is %q", left)
 		}
-		built := s.builds
+		built := s.begun()
 		if err := s.Resume("db", Spec{}); err != nil {
 			t.Fatal(err)
 		}
-		if e := s.expect(Running); e.Cause != ByResume || e.Commit != "c1" || s.builds != built {
-			t.Errorf("told that %+v after %d builds", e, s.builds-built)
+		if e := s.expect(Running); e.Cause != ByResume || e.Commit != "c1" || s.begun() != built {
+			t.Errorf("told that %+v after %d builds", e, s.begun()-built)
 		}
 		if err := s.Resume("new", Spec{}); err != nil {
 			t.Fatal(err)
@@ -396,14 +396,14 @@ func TestWhatIsInstalledIsResumed(t *testing.T) {
 
 		s.again(dir)
 		defer s.Close()
-		s.starting = func(*actor) error { return errors.New("no network yet") }
+		s.whenStarted(func(*actor) error { return errors.New("no network yet") })
 		if err := s.Resume("db", Spec{}); err != nil {
 			t.Fatal(err)
 		}
 		if e := s.expect(Restarting); !strings.Contains(e.Error, "no network yet") {
 			t.Errorf("told that %+v", e)
 		}
-		s.starting = nil
+		s.whenStarted(nil)
 		s.expect(Running)
 	})
 }
@@ -457,10 +457,10 @@ func TestAWaitThatIsGivenUpDoesNotUndoWhatItWaitedFor(t *testing.T) {
 		s := newStage(t)
 		defer s.Close()
 		turn := make(chan struct{})
-		s.building = func(context.Context, source.Job) (source.Built, error) {
+		s.whenBuilt(func(context.Context, source.Job) error {
 			<-turn
-			return source.Built{}, nil
-		}
+			return nil
+		})
 		s.deploys("db", Spec{})
 		s.expect(Building)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -58,10 +58,11 @@ func (l *life) update(spec Spec) (taken bool, err error) {
 	}
 	l.updating = true
 	l.updates.Go(func() {
-		l.beside(spec)
+		outcome := l.beside(spec)
 		l.mu.Lock()
 		l.updating = false
 		l.mu.Unlock()
+		l.inTurn(outcome)
 	})
 	return true, nil
 }
@@ -79,49 +80,55 @@ func (l *life) inTurn(do func()) bool {
 	}
 }
 
-// beside makes and starts another build while the one that runs goes on.
-func (l *life) beside(spec Spec) {
+// beside makes and starts another build while the one that runs goes on, and puts
+// it in its place. It returns what is left to do in turn when all is done.
+func (l *life) beside(spec Spec) (outcome func()) {
 	var before install
 	var running bool
-	begins := func() {
+	begin := func() {
 		before, running = l.what, l.current != nil
 		l.s.log.hide(append(secretsOf(spec), secretsOf(l.spec)...))
 		l.tell(Event{Status: Building, Cause: ByUpdate})
 	}
-	if !l.inTurn(begins) {
-		return
+	if !l.inTurn(begin) {
+		return func() {}
 	}
 	if running && l.isLatest(spec, before) {
-		l.inTurn(func() { l.tell(Event{Status: l.s.stands(), Cause: ByUpdate, Previous: before.Commit}) })
-		return
+		return func() { l.tell(Event{Status: l.s.stands(), Cause: ByUpdate, Previous: before.Commit}) }
 	}
 	what, err := l.newBuild(l.ctx, spec, func(status Status) {
 		l.inTurn(func() { l.tell(Event{Status: status, Cause: ByUpdate}) })
 	})
 	if err != nil {
-		l.inTurn(func() { l.keepOld(err) })
-		return
+		return func() { l.keepOld(err) }
 	}
 	next, err := l.start(l.ctx, what, spec)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the new version does not start: %w", err), l.s.dropBuild(what.build))
-		l.inTurn(func() { l.keepOld(err) })
-		return
+		return func() { l.keepOld(err) }
 	}
-	replaced := before.build
+	return l.swap(next, before)
+}
+
+// swap puts an instance in the place of the one that runs, if one does, and ends
+// that one when its calls are answered.
+func (l *life) swap(next *instance, before install) (outcome func()) {
 	var old *instance
-	swap := func() {
-		if err := l.s.mark(what.build); err != nil { // the disk is full, perhaps
-			old, replaced = next, what.build
-			l.keepOld(err)
-			return
+	var err error
+	take := func() {
+		if err = l.s.mark(next.build); err == nil {
+			old, l.restarts = l.current, 0
+			l.run(next, Event{Cause: ByUpdate, Previous: before.Commit})
 		}
-		old, l.restarts = l.current, 0
-		l.run(next, Event{Cause: ByUpdate, Previous: before.Commit})
 	}
-	if !l.inTurn(swap) {
+	if !l.inTurn(take) {
 		next.end()
-		return
+		return func() {}
+	}
+	if err != nil {
+		next.end()
+		err = errors.Join(err, l.s.dropBuild(next.build))
+		return func() { l.keepOld(err) }
 	}
 	if old != nil {
 		select {
@@ -130,9 +137,10 @@ func (l *life) beside(spec Spec) {
 		}
 		old.end()
 	}
-	if err := l.s.dropBuild(replaced); err != nil {
+	if err := l.s.dropBuild(before.build); err != nil {
 		l.s.r.opts.Log.Warn("a version that does not run any more is still on the disk", "service", l.s.name, "err", err)
 	}
+	return func() {}
 }
 
 // isLatest reports whether an update would build what runs already. Where that

@@ -20,7 +20,7 @@ func git() Spec { return Spec{Source: source.Source{Type: source.Git}} }
 func runs(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t)
-	s.commit = "c1"
+	s.commits("c1")
 	s.deploys("db", git())
 	s.expect(Building, Installing, Running)
 	return s
@@ -48,14 +48,14 @@ func TestAnUpdateTakesThePlaceOfWhatRunsOnceItIsUp(t *testing.T) {
 		}()
 		<-asked
 
-		s.commit = "c2"
-		s.starting = func(a *actor) error {
+		s.commits("c2")
+		s.whenStarted(func(a *actor) error {
 			if old.Why() != nil {
 				t.Error("the old version has ended before the new one was up")
 			}
 			a.tools = []wire.MCPTool{tool("b")}
 			return nil
-		}
+		})
 		if err := s.Update("db", git()); err != nil {
 			t.Fatal(err)
 		}
@@ -88,11 +88,11 @@ func TestAnUpdateTakesThePlaceOfWhatRunsOnceItIsUp(t *testing.T) {
 		}
 		s.quiet()
 
-		built := s.builds
+		built := s.begun()
 		if err := s.Update("db", git()); err != nil {
 			t.Fatal(err)
 		}
-		if e := s.expect(Building, Running); e.Commit != "c2" || e.Previous != "c2" || s.builds != built {
+		if e := s.expect(Building, Running); e.Commit != "c2" || e.Previous != "c2" || s.begun() != built {
 			t.Errorf("nothing new: %+v", e)
 		}
 	})
@@ -105,16 +105,16 @@ func TestAnUpdateThatFailsLeavesWhatRan(t *testing.T) {
 		want  string
 	}{
 		"is not built": {func(s *stage) {
-			s.building = func(context.Context, source.Job) (source.Built, error) {
-				return source.Built{}, errors.New("a syntax error")
-			}
+			s.whenBuilt(func(context.Context, source.Job) error {
+				return errors.New("a syntax error")
+			})
 		}, 0, "a syntax error"},
-		"does not start": {func(s *stage) { s.starting = func(*actor) error { return errors.New("no module") } }, 0, "the new version does not start: no module"},
+		"does not start": {func(s *stage) { s.whenStarted(func(*actor) error { return errors.New("no module") }) }, 0, "the new version does not start: no module"},
 		"does not answer": {func(s *stage) {
-			s.starting = func(a *actor) error { a.greet = forever; return nil }
+			s.whenStarted(func(a *actor) error { a.greet = forever; return nil })
 		}, startTime, "within 1m0s"},
 		"cannot be marked": {func(s *stage) {
-			s.starting = func(*actor) error { return os.RemoveAll(s.opts.Dir + "/db") }
+			s.whenStarted(func(*actor) error { return os.RemoveAll(s.opts.Dir + "/db") })
 		}, 0, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestAnUpdateThatFailsLeavesWhatRan(t *testing.T) {
 				s := runs(t)
 				defer s.Close()
 				old := s.last()
-				s.commit = "c2"
+				s.commits("c2")
 				c.fail(s)
 				before := time.Now()
 				if err := s.Update("db", git()); err != nil {
@@ -150,7 +150,8 @@ func TestAnUpdateThatFailsLeavesWhatRan(t *testing.T) {
 				if all, _ := s.find("db").builds(); c.want != "no such file" && (len(all) != 1 || all[0] != 1) {
 					t.Errorf("builds %v are there", all)
 				}
-				s.building, s.starting = nil, nil
+				s.whenBuilt(nil)
+				s.whenStarted(nil)
 				if err := s.Update("db", git()); err != nil {
 					t.Errorf("it cannot be tried again: %v", err)
 				}
@@ -165,7 +166,7 @@ func TestAnUpdateThatFailsLeavesWhatRan(t *testing.T) {
 func TestAnUpdateRevivesWhatWasGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := runs(t)
-		s.starting = func(*actor) error { return errors.New("x") }
+		s.whenStarted(func(*actor) error { return errors.New("x") })
 		s.last().die(errors.New("x"))
 		s.expect(Restarting, Restarting, Restarting, Restarting, Restarting, Crashed)
 		if err := s.Update("db", git()); err != nil {
@@ -174,7 +175,7 @@ func TestAnUpdateRevivesWhatWasGivenUp(t *testing.T) {
 		if e := s.expect(Building, Installing, Failed); e.Cause != ByUpdate || !strings.Contains(e.Error, "does not start: x") {
 			t.Errorf("told that %+v", e)
 		}
-		s.starting = nil
+		s.whenStarted(nil)
 		if err := s.Update("db", git()); err != nil {
 			t.Fatal(err)
 		}
@@ -199,11 +200,11 @@ func TestWhatRestartsDuringItsUpdateIsReplacedStill(t *testing.T) {
 		s := runs(t)
 		defer s.Close()
 		turn := make(chan struct{})
-		s.building = func(context.Context, source.Job) (source.Built, error) {
+		s.whenBuilt(func(context.Context, source.Job) error {
 			<-turn
-			return source.Built{}, nil
-		}
-		s.commit = "c2"
+			return nil
+		})
+		s.commits("c2")
 		if err := s.Update("db", git()); err != nil {
 			t.Fatal(err)
 		}
@@ -229,8 +230,8 @@ func TestAnUpdateEndsWithItsService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := runs(t)
 		defer s.Close()
-		s.commit = "c2"
-		s.building = func(ctx context.Context, _ source.Job) (source.Built, error) { return source.Built{}, forever(ctx) }
+		s.commits("c2")
+		s.whenBuilt(func(ctx context.Context, _ source.Job) error { return forever(ctx) })
 		if err := s.Update("db", git()); err != nil {
 			t.Fatal(err)
 		}
