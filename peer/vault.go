@@ -98,6 +98,19 @@ func (c *Client) DeleteVault(ctx context.Context, key string) (bool, error) {
 	return res.Action == wire.VaultDeleted, err
 }
 
+// VaultValue decrypts an entry of the member.
+func (c *Client) VaultValue(ctx context.Context, key string) ([]byte, error) {
+	sealed, err := c.sealedVault(ctx, []string{key})
+	if err != nil {
+		return nil, err
+	}
+	e, ok := sealed[key]
+	if !ok {
+		return nil, wire.Errorf(wire.NotFound, "your vault in %s has no key %q: `claudemesh vault list` shows those it has", c.opts.Mesh.Slug, wire.Shorten(key, 60))
+	}
+	return c.openVault(&e)
+}
+
 // ResolveVault returns a copy of the environment of a service in which the
 // vault's values have taken the places of the references to them: the text of
 // $vault:key, and wire.VaultFileValue for a file. keys are the entries that

@@ -60,6 +60,7 @@ func commands() []Command {
 		toolsCommand(),
 		callCommand(),
 		lendCommand(),
+		vaultCommand(),
 		stateCommand(),
 		rememberCommand(),
 		recallCommand(),

@@ -24,8 +24,8 @@ func (h *hub) fileDirs() []string {
 }
 
 // within opens the directory of fileDirs that a path is in, and returns the
-// path relative to it.
-func (h *hub) within(path string) (*os.Root, string, error) {
+// path relative to it. instead is a command by which a user can do without.
+func (h *hub) within(path, instead string) (*os.Root, string, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(h.who.cwd, path)
 	}
@@ -37,18 +37,19 @@ func (h *hub) within(path string) (*os.Root, string, error) {
 		root, err := os.OpenRoot(dir)
 		return root, rel, err
 	}
-	return nil, "", fmt.Errorf("%s is not below the working directory %s: ask your user to use `claudemesh file`, or to add a directory to \"fileDirs\" in the configuration", path, h.who.cwd)
+	return nil, "", fmt.Errorf("%s is not below the working directory %s: ask your user to use `%s`, or to add a directory to \"fileDirs\" in the configuration", path, h.who.cwd, instead)
 }
 
-// openShared opens a file that is to be shared.
-func (h *hub) openShared(path string) (*os.File, error) {
-	root, rel, err := h.within(path)
+// openOwn opens a file that a session may give away. instead is a command by
+// which a user can, whatever it is.
+func (h *hub) openOwn(path, instead string) (*os.File, error) {
+	root, rel, err := h.within(path, instead)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	if share.Withheld(rel) || share.Withheld(behind(root, rel)) {
-		return nil, fmt.Errorf("%s looks like a secret or a file of settings, which a session does not share: ask your user to run `claudemesh file share` if it is meant", path)
+		return nil, fmt.Errorf("%s looks like a secret or a file of settings, which a session does not share: ask your user to run `%s` if it is meant", path, instead)
 	}
 	info, err := root.Stat(rel)
 	if err != nil {
@@ -81,7 +82,7 @@ func behind(root *os.Root, path string) string {
 // openTarget opens the directory that a fetched file goes to, which it makes if
 // need be, and returns its name there, "" for the one it comes with.
 func (h *hub) openTarget(saveTo string) (*os.Root, string, error) {
-	root, rel, err := h.within(saveTo)
+	root, rel, err := h.within(saveTo, "claudemesh file get")
 	if err != nil {
 		return nil, "", err
 	}

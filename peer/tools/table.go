@@ -45,7 +45,7 @@ func table() []tool {
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
 		scheduleTools(), clockTools(), webhookTools(), urlWatchTools(),
-		streamTools(), skillTools(), mcpTools(), auditTools(),
+		streamTools(), skillTools(), mcpTools(), vaultTools(), auditTools(),
 	)
 }
 

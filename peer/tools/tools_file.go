@@ -65,7 +65,7 @@ func shareFile(ctx context.Context, h *hub, in shareFileArgs) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f, err := h.openShared(in.Path)
+	f, err := h.openOwn(in.Path, "claudemesh file share")
 	if err != nil {
 		return reply{}, err
 	}
