@@ -51,6 +51,12 @@ func (c *Client) Peers(ctx context.Context) (wire.PeersList, error) {
 	if ok {
 		return list, nil
 	}
+	return c.askPeers(ctx, epoch)
+}
+
+// askPeers gets the list from the broker, and keeps it unless there were news
+// since epoch.
+func (c *Client) askPeers(ctx context.Context, epoch int) (wire.PeersList, error) {
 	list, err := Call(ctx, c, wire.ListPeers{Members: true})
 	if err == nil {
 		c.peers.put(list, epoch)

@@ -32,6 +32,21 @@ type Resolved struct {
 // found by name: the error says so. Else it says which keys a name fits, or who
 // is online.
 func (c *Client) Resolve(ctx context.Context, text string) (Resolved, error) {
+	_, epoch, kept := c.peers.get()
+	r, err := c.resolveByList(ctx, text)
+	if !kept || !errors.Is(err, &wire.Error{Code: wire.UnknownRecipient}) {
+		return r, err
+	}
+	// The news of a peer that has just come may be on their way.
+	if _, fault := c.askPeers(ctx, epoch); fault != nil {
+		return r, err
+	}
+	return c.resolveByList(ctx, text)
+}
+
+// resolveByList is Resolve by the list that is at hand, or by a new one if there is
+// none.
+func (c *Client) resolveByList(ctx context.Context, text string) (Resolved, error) {
 	r := Resolved{Text: text}
 	text = strings.TrimSpace(text)
 	target, err := wire.ParseTarget(text)

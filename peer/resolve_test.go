@@ -59,6 +59,7 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := strings.Repeat("9", 64)
+	want := asked.Load()
 	for _, tt := range []struct{ text, target, name, code string }{
 		{full, full, "", ""},
 		{strings.ToUpper(full[:63] + "a"), full[:63] + "a", "", ""},
@@ -88,6 +89,12 @@ func TestResolve(t *testing.T) {
 		{"12345678", "", "", "unknown_recipient"},
 	} {
 		r, err := c.Resolve(t.Context(), tt.text)
+		if tt.code == "unknown_recipient" {
+			want++ // before it is said
+		}
+		if n := asked.Load(); n != want {
+			t.Fatalf("%q: the list was asked for %d times, want %d", tt.text, n, want)
+		}
 		if tt.code != "" {
 			if !errors.Is(err, &wire.Error{Code: wire.Code(tt.code)}) {
 				t.Errorf("%q: error is %v, want %s", tt.text, err, tt.code)
@@ -109,8 +116,25 @@ func TestResolve(t *testing.T) {
 	if _, err = c.Resolve(t.Context(), "me"); !strings.Contains(err.Error(), "that is you") {
 		t.Errorf("one's own name: %v", err)
 	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("the list was asked for %d times", n)
+}
+
+// TestWhoHasJustComeIsFound has a peer come whose news are on their way still.
+func TestWhoHasJustComeIsFound(t *testing.T) {
+	var asked atomic.Int64
+	c := newTestBroker(t, listing(&asked, func(string) wire.PeersList {
+		if asked.Load() == 1 {
+			return wire.PeersList{}
+		}
+		return wire.PeersList{Peers: []wire.Peer{{Pubkey: key("a1"), DisplayName: "Alice"}}}
+	})).open()
+	if list, err := c.Peers(t.Context()); err != nil || len(list.Peers) != 0 {
+		t.Fatalf("at first there are %+v, %v", list.Peers, err)
+	}
+	if r, err := c.Resolve(t.Context(), "alice"); err != nil || r.Target.Name != key("a1") {
+		t.Errorf("alice is %+v, %v", r, err)
+	}
+	if r, err := c.Resolve(t.Context(), "alice"); err != nil || r.Name != "Alice" || asked.Load() != 2 {
+		t.Errorf("a second time: %+v, %v, and the list was asked for %d times", r, err, asked.Load())
 	}
 }
 
