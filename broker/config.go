@@ -158,12 +158,17 @@ func (c *Config) checkServices() error {
 	if _, err := parsePrefixes("service-allow", c.ServiceAllow); err != nil {
 		return err
 	}
-	for dir := range strings.SplitSeq(c.ServiceDirs, ",") {
-		if dir != "" && !filepath.IsAbs(dir) {
+	for _, dir := range c.serviceDirs() {
+		if !filepath.IsAbs(dir) {
 			return fmt.Errorf("--service-dirs must be absolute paths, separated by commas, not %q", dir)
 		}
 	}
 	return nil
+}
+
+// serviceDirs are the directories that services may be deployed from.
+func (c *Config) serviceDirs() []string {
+	return strings.FieldsFunc(c.ServiceDirs, func(r rune) bool { return r == ',' })
 }
 
 func (c *Config) checkPublicURL() error {

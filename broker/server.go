@@ -44,7 +44,8 @@ type Server struct {
 	stopping atomic.Bool
 	wake     chan struct{} // tells the clock that there is something to watch
 	alarms   *alarms
-	fetch    *fetcher // looks at URLs
+	fetch    *fetcher               // looks at URLs
+	services func() *serviceMachine // what services are run with, found out when there is one
 	polls    pollers
 
 	mu     sync.Mutex // guards all below
@@ -85,6 +86,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv.fetch = newFetcher(newNetGuard(allowed), nil)
+	srv.services = sync.OnceValue(func() *serviceMachine { return newServiceMachine(&srv.cfg) })
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate

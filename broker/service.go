@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"claudemesh/broker/runner"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -193,7 +194,7 @@ func (svc *service) take(row *store.Service) {
 }
 
 // build has the runner build a deployment, unless another or an end has come meanwhile.
-func (m *mesh) build(svc *service, version int, spec serviceSpec) {
+func (m *mesh) build(svc *service, version int, spec runner.Spec) {
 	svc.acting.Lock()
 	defer svc.acting.Unlock()
 	m.mu.Lock()
@@ -216,6 +217,6 @@ func (m *mesh) orFailed(name string, do func(serviceRunner) error) {
 		err = do(r)
 	}
 	if err != nil {
-		m.serviceChanged(serviceEvent{Name: name, Status: wire.ServiceFailed, Cause: byDeploy, Error: err.Error()})
+		m.serviceChanged(runner.Event{Name: name, Status: runner.Failed, Cause: runner.ByDeploy, Error: err.Error()})
 	}
 }

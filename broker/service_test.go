@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"claudemesh/broker/runner"
 	"claudemesh/wire"
 )
 
@@ -22,8 +23,8 @@ func TestADeploymentIsAnsweredToItsOutcome(t *testing.T) {
 	if text := a.callError("db", "echo"); text != `service "db" is building` {
 		t.Error(text)
 	}
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceInstalling, Cause: byDeploy})
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byDeploy, Tools: echoTools, Runtime: "node", Commit: "c1"})
+	r.changed(runner.Event{Name: "db", Status: runner.Installing, Cause: runner.ByDeploy})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByDeploy, Tools: echoTools, Runtime: "node", Commit: "c1"})
 	a.status(id, "installing")
 	if f := a.status(id, "running"); !equalJSON(f["tools"], echoShown) || f["commit"] != "c1" {
 		t.Errorf("it runs: %v", f)
@@ -176,13 +177,13 @@ func TestAnUpdateKeepsWhatRunsUntilItIsDone(t *testing.T) {
 			t.Errorf("while it is being built: %v", f)
 		}
 	}
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceInstalling, Cause: byUpdate})
+	r.changed(runner.Event{Name: "db", Status: runner.Installing, Cause: runner.ByUpdate})
 	a.status(id, "installing")
 	if got := other.told(other.callTool("db", "echo")); got["result"] == nil {
 		t.Errorf("while it is being built a call gives %v", got)
 	}
 	more := append([]wire.MCPTool{{Name: "new", InputSchema: wire.Value(`{"type":"object"}`)}}, echoTools...)
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byUpdate, Tools: more, Commit: "c2", Previous: "c1"})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByUpdate, Tools: more, Commit: "c2", Previous: "c1"})
 	if f := a.status(id, "running"); f["commit"] != "c2" || f["previous"] != "c1" || len(f["tools"].([]any)) != 2 {
 		t.Errorf("updated: %v", f)
 	}
@@ -196,7 +197,7 @@ func TestAnUpdateKeepsWhatRunsUntilItIsDone(t *testing.T) {
 	id = a.asked(map[string]any{"type": "mcp_update", "server_name": "db"})
 	a.status(id, "building")
 	r.waitFor(t, "update db")
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byKeep, Error: "npm says no", Commit: "c2"})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByKeep, Error: "npm says no", Commit: "c2"})
 	if f := a.status(id, "failed"); f["kept"] != true || f["error"] != "npm says no" {
 		t.Errorf("a failed update: %v", f)
 	}
@@ -205,22 +206,22 @@ func TestAnUpdateKeepsWhatRunsUntilItIsDone(t *testing.T) {
 		t.Errorf("listed as %v", e)
 	}
 
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRestarting, Cause: byRestart, Restarts: 1, Error: "it ended"})
+	r.changed(runner.Event{Name: "db", Status: runner.Restarting, Cause: runner.ByRestart, Restarts: 1, Error: "it ended"})
 	if text := other.callError("db", "echo"); text != `service "db" is restarting` {
 		t.Error(text)
 	}
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byRestart, Restarts: 1, Tools: more})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByRestart, Restarts: 1, Tools: more})
 	other.wantNews()
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byTools, Tools: echoTools})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByTools, Tools: echoTools})
 	other.wantNews("mcp_updated db")
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceCrashed, Cause: byRestart, Restarts: 5, Error: "it ended five times"})
+	r.changed(runner.Event{Name: "db", Status: runner.Crashed, Cause: runner.ByRestart, Restarts: 5, Error: "it ended five times"})
 	if e := other.event("mcp_crashed"); !equalJSON(e, map[string]any{"name": "db", "error": "it ended five times", "restarts": 5}) {
 		t.Errorf("told %v", e)
 	}
 	id = a.asked(map[string]any{"type": "mcp_update", "server_name": "db"}) // nothing of it runs
 	a.status(id, "building")
 	r.waitFor(t, "deploy db")
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceFailed, Cause: byDeploy, Error: "no such package"})
+	r.changed(runner.Event{Name: "db", Status: runner.Failed, Cause: runner.ByDeploy, Error: "no such package"})
 	if f := a.status(id, "failed"); f["error"] != "no such package" || f["kept"] != nil {
 		t.Errorf("a failed deployment: %v", f)
 	}
@@ -235,7 +236,7 @@ func TestArchivesAreDeployedAgainNotUpdated(t *testing.T) {
 	file := a.upload("x.zip", "PK", map[string]string{wire.HeaderTarget: "*"}).id()
 	a.deployed(f, deploy("z", "source", map[string]any{"type": "zip", "file_id": file}))
 	r := f.of(b)
-	open := r.specs["z"].open
+	open := r.specs["z"].Source.Open
 	p := must(open())
 	p.Close()
 	if f := a.askAny(map[string]any{"type": "mcp_update", "server_name": "z"}); f["code"] != "forbidden" || !strings.Contains(f["message"].(string), "deploy") {
@@ -266,7 +267,7 @@ func TestADeploymentGoesOnWithoutItsPeer(t *testing.T) {
 	r := f.of(b)
 	r.waitFor(t, "deploy db")
 	c.drop()
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byDeploy, Tools: echoTools})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByDeploy, Tools: echoTools})
 	a := alice.modern("a")
 	if e := a.catalog()["db"]; e["status"] != "running" {
 		t.Errorf("listed as %v", e)
@@ -287,7 +288,7 @@ func TestUndeployingEndsWhatIsBeingBuilt(t *testing.T) {
 	if f := a.answered(end); f["code"] != "undeploy_error" || !strings.Contains(f["message"].(string), "a process does not end") {
 		t.Error(f)
 	}
-	r.changed(serviceEvent{Name: "db", Status: wire.ServiceRunning, Cause: byDeploy, Tools: echoTools}) // says nothing any more
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByDeploy, Tools: echoTools}) // says nothing any more
 	if e := a.catalog()["db"]; e["status"] != "stopped" {
 		t.Errorf("listed as %v", e)
 	}
@@ -315,7 +316,7 @@ func TestServicesAreResumedWhenTheBrokerStarts(t *testing.T) {
 	a.deployed(f, deploy("crashed"))
 	a.deployed(f, deploy("stuck"))
 	r := f.of(b)
-	r.changed(serviceEvent{Name: "crashed", Status: wire.ServiceCrashed, Cause: byRestart})
+	r.changed(runner.Event{Name: "crashed", Status: runner.Crashed, Cause: runner.ByRestart})
 	r.stuck = errors.New("later")
 	if f := a.askAny(map[string]any{"type": "mcp_undeploy", "server_name": "stuck"}); f["code"] != "undeploy_error" {
 		t.Error(f)
@@ -326,14 +327,14 @@ func TestServicesAreResumedWhenTheBrokerStarts(t *testing.T) {
 	}
 	r = f.of(b)
 	r.waitFor(t, "resume runs")
-	if spec := r.specs["runs"]; spec.config.Env["KEY"] != "s3cret-value" || spec.source.Auth != "s3cret-token" || spec.config.MemoryMB != 64 || spec.source.URL != "https://git.example/x" {
+	if spec := r.specs["runs"]; spec.Env["KEY"] != "s3cret-value" || spec.Source.Auth != "s3cret-token" || spec.Limits.MemoryMB != 64 || spec.Source.URL != "https://git.example/x" {
 		t.Errorf("resumed with %+v", spec)
 	}
 	p := b.join("bob").modern("b")
 	if list := p.ack["services"].([]any); len(list) != 0 {
 		t.Errorf("before anything runs hello_ack has %v", list)
 	}
-	r.changed(serviceEvent{Name: "runs", Status: wire.ServiceRunning, Cause: byResume, Tools: echoTools})
+	r.changed(runner.Event{Name: "runs", Status: runner.Running, Cause: runner.ByResume, Tools: echoTools})
 	p.wantNews("mcp_deployed runs")
 	a = b.joinAs("admin", "admin").modern("x")
 	if err := b.srv.meshByID(b.mesh).sweepServices(b.srv.started); err != nil {

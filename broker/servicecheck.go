@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"claudemesh/broker/runner"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -35,8 +36,8 @@ func (m *mesh) mayRun(s *session) error {
 
 // checkDeploy checks all that needs no transaction, and makes the row and what
 // the runner is given.
-func (m *mesh) checkDeploy(c *call, req *wire.MCPDeploy) (*store.Service, serviceSpec, error) {
-	var spec serviceSpec
+func (m *mesh) checkDeploy(c *call, req *wire.MCPDeploy) (*store.Service, runner.Spec, error) {
+	var spec runner.Spec
 	if !wire.ValidServerName(req.ServerName) {
 		return nil, spec, wire.Errorf(wire.InvalidName, "server_name must have 1 to 64 letters, digits, hyphens and underscores, the first a letter or digit")
 	}
@@ -63,18 +64,17 @@ func (m *mesh) checkDeploy(c *call, req *wire.MCPDeploy) (*store.Service, servic
 
 // specFor returns what the runner is given for a deployment, once it has found
 // nothing against it.
-func (m *mesh) specFor(c *call, req *wire.MCPDeploy) (serviceSpec, error) {
+func (m *mesh) specFor(c *call, req *wire.MCPDeploy) (runner.Spec, error) {
 	src := &req.Source
 	if src.Kind == wire.SourceNpx {
 		src.Package = cmp.Or(src.Package, req.ServerName)
 	}
-	spec := serviceSpec{source: *src, config: req.Config}
 	if src.Kind == wire.SourceZip {
 		if err := m.checkArchive(c.session, src.FileID); err != nil {
-			return spec, err
+			return runner.Spec{}, err
 		}
-		spec.open = m.opensArchive(src.FileID)
 	}
+	spec := m.runnerSpec(src, &req.Config)
 	r, err := m.runner()
 	if err != nil {
 		return spec, wire.Errorf(wire.DeployError, "services cannot be run here: %s", wire.Shorten(err.Error(), wire.MaxCallError))
@@ -129,16 +129,14 @@ func (m *mesh) sealService(src *wire.ServiceSource, cfg *wire.ServiceConfig) ([]
 }
 
 // specOf returns what the runner is given for a service that is on record.
-func (m *mesh) specOf(row *store.Service) (serviceSpec, error) {
-	var spec serviceSpec
-	if err := errors.Join(json.Unmarshal(row.Source, &spec.source), json.Unmarshal(row.Config, &spec.config)); err != nil {
-		return spec, err
-	}
-	if spec.source.Kind == wire.SourceZip {
-		spec.open = m.opensArchive(spec.source.FileID)
+func (m *mesh) specOf(row *store.Service) (runner.Spec, error) {
+	var src wire.ServiceSource
+	var cfg wire.ServiceConfig
+	if err := errors.Join(json.Unmarshal(row.Source, &src), json.Unmarshal(row.Config, &cfg)); err != nil {
+		return runner.Spec{}, err
 	}
 	if row.Secrets == nil {
-		return spec, nil
+		return m.runnerSpec(&src, &cfg), nil
 	}
 	plain, err := m.srv.atRest.Open(row.Secrets)
 	var secrets serviceSecrets
@@ -146,10 +144,10 @@ func (m *mesh) specOf(row *store.Service) (serviceSpec, error) {
 		err = json.Unmarshal(plain, &secrets)
 	}
 	if err != nil {
-		return spec, wire.Errorf(wire.DeployError, "what is secret of the service %q cannot be read any more: deploy it again", row.Name)
+		return runner.Spec{}, wire.Errorf(wire.DeployError, "what is secret of the service %q cannot be read any more: deploy it again", row.Name)
 	}
-	spec.config.Env, spec.source.Auth = secrets.Env, secrets.Auth
-	return spec, nil
+	cfg.Env, src.Auth = secrets.Env, secrets.Auth
+	return m.runnerSpec(&src, &cfg), nil
 }
 
 // checkArchive refuses a file that cannot be deployed from.

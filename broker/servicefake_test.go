@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"claudemesh/broker/runner"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -20,7 +21,7 @@ type fakeRunner struct {
 	told chan string // what it is told to do, with names
 
 	mu     sync.Mutex
-	specs  map[string]serviceSpec
+	specs  map[string]runner.Spec
 	refuse error // of Check
 	stuck  error // of Remove
 	call   func(ctx context.Context, name, tool string, args wire.Value) (wire.Value, error)
@@ -46,7 +47,7 @@ func (r *fakeRunner) waitFor(t testing.TB, what string) {
 }
 
 // changed tells the broker of a service, and waits until it has taken note.
-func (r *fakeRunner) changed(e serviceEvent) {
+func (r *fakeRunner) changed(e runner.Event) {
 	r.mesh.serviceChanged(e)
 	r.mesh.db.Write(context.Background(), func(*store.Tx) error { return nil })
 }
@@ -57,27 +58,27 @@ func (r *fakeRunner) isClosed() bool {
 	return r.closed
 }
 
-func (r *fakeRunner) keep(name string, spec serviceSpec) {
+func (r *fakeRunner) keep(name string, spec runner.Spec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.specs[name] = spec
 }
 
-func (r *fakeRunner) Check(string, serviceSpec) error { return r.refuse }
+func (r *fakeRunner) Check(string, runner.Spec) error { return r.refuse }
 
-func (r *fakeRunner) Deploy(name string, spec serviceSpec) error {
+func (r *fakeRunner) Deploy(name string, spec runner.Spec) error {
 	r.keep(name, spec)
 	r.told <- "deploy " + name
 	return nil
 }
 
-func (r *fakeRunner) Resume(name string, spec serviceSpec) error {
+func (r *fakeRunner) Resume(name string, spec runner.Spec) error {
 	r.keep(name, spec)
 	r.told <- "resume " + name
 	return nil
 }
 
-func (r *fakeRunner) Update(name string, spec serviceSpec) error {
+func (r *fakeRunner) Update(name string, spec runner.Spec) error {
 	r.keep(name, spec)
 	r.told <- "update " + name
 	return nil
@@ -124,7 +125,7 @@ func faked(f *fakeServices) func(*Config) {
 	f.made, f.by = make(chan *fakeRunner, 10), make(map[string]*fakeRunner)
 	return func(c *Config) {
 		c.newRunner = func(m *mesh) (serviceRunner, error) {
-			r := &fakeRunner{mesh: m, told: make(chan string, 100), specs: make(map[string]serviceSpec)}
+			r := &fakeRunner{mesh: m, told: make(chan string, 100), specs: make(map[string]runner.Spec)}
 			f.made <- r
 			return r, nil
 		}
@@ -208,8 +209,8 @@ func (p *testPeer) deployed(f *fakeServices, frame map[string]any, tools ...wire
 	if tools == nil {
 		tools = echoTools
 	}
-	r.changed(serviceEvent{Name: name, Status: wire.ServiceInstalling, Cause: byDeploy})
-	r.changed(serviceEvent{Name: name, Status: wire.ServiceRunning, Cause: byDeploy, Tools: tools, Runtime: "node"})
+	r.changed(runner.Event{Name: name, Status: runner.Installing, Cause: runner.ByDeploy})
+	r.changed(runner.Event{Name: name, Status: runner.Running, Cause: runner.ByDeploy, Tools: tools, Runtime: "node"})
 	p.status(id, "installing")
 	p.status(id, "running")
 }

@@ -2,74 +2,34 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"os"
+	"net/netip"
+	"path/filepath"
+	"slices"
 	"sync"
 
+	"claudemesh/broker/runner"
+	"claudemesh/broker/runner/confine"
+	"claudemesh/broker/runner/source"
+	"claudemesh/store"
 	"claudemesh/wire"
 )
 
-// A serviceRunner builds and runs the services of one mesh. It tells what
-// becomes of them by the function that it was made with, in the order in which
-// it happens to each, with no lock held.
+// A serviceRunner is a *runner.Runner, or what a test has in its place.
 type serviceRunner interface {
-	// Check refuses what could never be built, or not be contained here, naming
-	// what is in the way.
-	Check(name string, spec serviceSpec) error
-	// Deploy builds a service and starts it, in the place of what runs under its name.
-	Deploy(name string, spec serviceSpec) error
-	// Resume starts what was built before the broker ended.
-	Resume(name string, spec serviceSpec) error
-	// Update builds beside what runs and takes its place; that goes on if the new one fails.
-	Update(name string, spec serviceSpec) error
-	// Call calls a tool and returns the whole result.
+	Check(name string, spec runner.Spec) error
+	Deploy(name string, spec runner.Spec) error
+	Resume(name string, spec runner.Spec) error
+	Update(name string, spec runner.Spec) error
 	Call(ctx context.Context, name, tool string, args wire.Value) (wire.Value, error)
-	// Remove ends a service and deletes what it consists of.
 	Remove(ctx context.Context, name string) error
-	// Logs returns the newest lines after that number, the oldest first, and the
-	// number of the last line there is.
 	Logs(name string, lines int, after int64) (text []string, next int64)
-	// Close ends all services, and waits for that. It tells nothing of it.
 	Close()
-}
-
-// A serviceCause says what an event comes from.
-type serviceCause string
-
-// The causes of events.
-const (
-	byDeploy  serviceCause = "deploy"  // a deployment, or a resumption that had to build again
-	byResume  serviceCause = "resume"  // a resumption
-	byRestart serviceCause = "restart" // the service had ended, or did not answer
-	byUpdate  serviceCause = "update"  // building goes on beside what runs; else the outcome
-	byKeep    serviceCause = "keep"    // an update that failed: the status is that of what goes on
-	byTools   serviceCause = "tools"   // the service has changed its tools
-)
-
-// A serviceSpec says what a service consists of and how it is run.
-type serviceSpec struct {
-	source wire.ServiceSource
-	open   func() (*os.File, error) // the archive of a zip source
-	config wire.ServiceConfig
-}
-
-// A serviceEvent is what a runner tells of a service.
-type serviceEvent struct {
-	Name     string
-	Status   wire.ServiceStatus
-	Cause    serviceCause
-	Tools    []wire.MCPTool // of one that runs
-	Error    string         // why it failed, or its update
-	Commit   string         // of a git source
-	Previous string         // the commit before
-	Runtime  string
-	Restarts int
 }
 
 // A runnerHolder makes the runner of a mesh when it is first needed: most
 // meshes have no services.
 type runnerHolder struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // held while the runner is made
 	runner serviceRunner
 	closed bool
 }
@@ -77,7 +37,8 @@ type runnerHolder struct {
 // errServicesClosed refuses work of a mesh that is being closed.
 var errServicesClosed = wire.Errorf(wire.Unavailable, "the broker is shutting down: try again when it is back")
 
-// get returns the runner, nil if there is none yet and it need not be made.
+// get returns the runner, which is made if need be: nil if there is none, and
+// nothing to make one with.
 func (h *runnerHolder) get(makeOne func() (serviceRunner, error)) (serviceRunner, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -107,10 +68,77 @@ func (h *runnerHolder) close() {
 
 // runner returns what runs the services of the mesh.
 func (m *mesh) runner() (serviceRunner, error) {
-	return m.runs.get(func() (serviceRunner, error) {
-		if m.srv.cfg.newRunner == nil {
-			return nil, errors.New("services cannot be run yet")
-		}
-		return m.srv.cfg.newRunner(m)
+	makeOne := m.newRunner
+	if m.srv.cfg.newRunner != nil {
+		makeOne = func() (serviceRunner, error) { return m.srv.cfg.newRunner(m) }
+	}
+	return m.runs.get(makeOne)
+}
+
+// newRunner makes what runs the services of the mesh, and clears away what a
+// broker that was killed has left.
+func (m *mesh) newRunner() (serviceRunner, error) {
+	path, err := store.MeshFile(m.srv.cfg.Data, m.id)
+	if err != nil {
+		return nil, err
+	}
+	machine := m.srv.services()
+	r, err := runner.New(runner.Options{
+		Dir: filepath.Join(filepath.Dir(path), "services"), Log: m.log, Changed: m.serviceChanged,
+		Confiner: machine.confiner, Builder: machine.builder, Builds: machine.builds,
 	})
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	var names []string
+	for name := range m.services {
+		names = append(names, name)
+	}
+	m.mu.Unlock()
+	m.logFailed("clear away what services have left", r.Sweep(names))
+	return r, nil
+}
+
+// A serviceMachine is what the services of all meshes are built and run with.
+type serviceMachine struct {
+	confiner *confine.Confiner
+	builder  *source.Builder
+	builds   chan struct{}
+}
+
+// newServiceMachine finds out what can be enforced on this machine.
+func newServiceMachine(cfg *Config) *serviceMachine {
+	var allowed []netip.Prefix
+	allowed, _ = parsePrefixes("service-allow", cfg.ServiceAllow) // checked by Config.Check
+	guard := newNetGuard(allowed)
+	m := &serviceMachine{
+		confiner: confine.New(context.Background(), confine.Options{Data: cfg.Data, Admits: guard.admits, Log: cfg.Log}),
+		builder:  source.New(source.Options{Paths: cfg.serviceDirs(), Admits: guard.admits}),
+		builds:   make(chan struct{}, cfg.ServiceBuilds),
+	}
+	for _, line := range m.confiner.Report() {
+		cfg.Log.Info("services are confined", "by", line)
+	}
+	return m
+}
+
+// runnerSpec returns what the runner is given for a source and a configuration
+// with all that is secret in them.
+func (m *mesh) runnerSpec(src *wire.ServiceSource, cfg *wire.ServiceConfig) runner.Spec {
+	spec := runner.Spec{
+		Source: source.Source{
+			Type: source.Type(src.Kind), URL: src.URL, Branch: src.Branch, Auth: src.Auth, Package: src.Package, Path: src.Path,
+			Args: slices.Clone(cfg.Args),
+		},
+		Runtime: source.Runtime(cfg.Runtime), Env: cfg.Env,
+		Limits: confine.Limits{MemoryMB: cfg.MemoryMB, CPUs: cfg.CPUs},
+	}
+	if len(cfg.NetworkAllow) > 0 {
+		spec.Limits.Network = slices.Clone(cfg.NetworkAllow)
+	}
+	if src.Kind == wire.SourceZip {
+		spec.Source.Open = m.opensArchive(src.FileID)
+	}
+	return spec
 }

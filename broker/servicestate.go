@@ -2,11 +2,14 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
+	"claudemesh/broker/runner"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -83,7 +86,7 @@ func (m *mesh) resumeService(svc *service, row *store.Service) {
 // serviceChanged keeps what the runner tells of a service, and has those told
 // who may know. What it tells while the mesh closes changes nothing: what runs
 // then is to run again.
-func (m *mesh) serviceChanged(e serviceEvent) {
+func (m *mesh) serviceChanged(e runner.Event) {
 	m.mu.Lock()
 	svc := m.services[e.Name]
 	ignored := svc == nil || svc.pending || m.closed
@@ -110,7 +113,7 @@ func (m *mesh) lostChange(svc *service, err error) {
 }
 
 // keepChange writes down what became of a service.
-func (m *mesh) keepChange(tx *store.Tx, svc *service, e *serviceEvent) error {
+func (m *mesh) keepChange(tx *store.Tx, svc *service, e *runner.Event) error {
 	row, err := tx.Service(e.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // it is gone
@@ -121,9 +124,9 @@ func (m *mesh) keepChange(tx *store.Tx, svc *service, e *serviceEvent) error {
 	switch status := wire.ServiceStatus(row.Status); {
 	case status == wire.ServiceStopped: // it is on its way out
 		return nil
-	case (status == wire.ServiceBuilding || status == wire.ServiceInstalling) && e.Cause != byDeploy: // of what ran before
+	case (status == wire.ServiceBuilding || status == wire.ServiceInstalling) && e.Cause != runner.ByDeploy: // of what ran before
 		return nil
-	case e.Cause == byUpdate && (e.Status == wire.ServiceBuilding || e.Status == wire.ServiceInstalling): // what runs goes on
+	case e.Cause == runner.ByUpdate && (e.Status == runner.Building || e.Status == runner.Installing): // what runs goes on
 		tx.AfterCommit(func() { m.tellAsker(svc, e) })
 		return nil
 	}
@@ -139,20 +142,20 @@ func (m *mesh) keepChange(tx *store.Tx, svc *service, e *serviceEvent) error {
 }
 
 // applyChange has the row be what the runner tells.
-func (m *mesh) applyChange(row *store.Service, e *serviceEvent) error {
+func (m *mesh) applyChange(row *store.Service, e *runner.Event) error {
 	row.Status, row.Restarts, row.Updated = string(e.Status), e.Restarts, time.Now()
-	if e.Cause == byKeep {
+	if e.Cause == runner.ByKeep || unchanged(e) {
 		return nil
 	}
 	row.Error = e.Error
 	if e.Runtime != "" {
 		row.Runtime = e.Runtime
 	}
-	if e.Status != wire.ServiceRunning {
+	if e.Status != runner.Running {
 		return nil
 	}
 	row.Error, row.Revision = "", e.Commit
-	if e.Cause == byUpdate {
+	if e.Cause == runner.ByUpdate {
 		row.Previous = e.Previous
 		row.Version++
 	}
@@ -163,6 +166,11 @@ func (m *mesh) applyChange(row *store.Service, e *serviceEvent) error {
 	var err error
 	row.Tools, err = json.Marshal(tools)
 	return err
+}
+
+// unchanged reports whether an update found nothing new.
+func unchanged(e *runner.Event) bool {
+	return e.Cause == runner.ByUpdate && e.Commit != "" && e.Commit == e.Previous
 }
 
 // usableTools leaves out what a member could not register either, and what is
@@ -188,7 +196,7 @@ func usableTools(all []wire.MCPTool) (tools []wire.MCPTool, dropped int) {
 }
 
 // changedService takes over what was written down, and tells of it.
-func (m *mesh) changedService(svc *service, before, row *store.Service, e *serviceEvent) {
+func (m *mesh) changedService(svc *service, before, row *store.Service, e *runner.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	svc.take(row)
@@ -197,9 +205,9 @@ func (m *mesh) changedService(svc *service, before, row *store.Service, e *servi
 	}
 	n := news{by: row.Deployer}
 	switch e.Status {
-	case wire.ServiceRunning:
+	case runner.Running:
 		n.stay = m.newsOfRun(svc, before, e)
-	case wire.ServiceCrashed, wire.ServiceFailed:
+	case runner.Crashed, runner.Failed:
 		n.lost = &happening{wire.EventMCPCrashed, wire.MCPCrashed{Name: row.Name, Error: row.Error, Restarts: row.Restarts}}
 	}
 	m.answerAsker(svc, e)
@@ -208,20 +216,20 @@ func (m *mesh) changedService(svc *service, before, row *store.Service, e *servi
 
 // newsOfRun is what those are told who know the service, now that it runs; nil
 // for nothing. It is called with m.mu held.
-func (m *mesh) newsOfRun(svc *service, before *store.Service, e *serviceEvent) *happening {
+func (m *mesh) newsOfRun(svc *service, before *store.Service, e *runner.Event) *happening {
 	switch {
-	case e.Cause == byKeep:
+	case e.Cause == runner.ByKeep || unchanged(e):
 		return nil
-	case e.Cause == byDeploy:
+	case e.Cause == runner.ByDeploy:
 		h := m.deployedNews(svc)
 		return &h
-	case e.Cause == byUpdate || !bytes.Equal(before.Tools, svc.row.Tools):
+	case e.Cause == runner.ByUpdate || !bytes.Equal(before.Tools, svc.row.Tools):
 		return &happening{wire.EventMCPUpdated, wire.MCPUpdated{Name: svc.row.Name, PrevSHA: before.Revision, NewSHA: svc.row.Revision, Tools: svc.tools}}
 	}
 	return nil
 }
 
-func (m *mesh) tellAsker(svc *service, e *serviceEvent) {
+func (m *mesh) tellAsker(svc *service, e *runner.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answerAsker(svc, e)
@@ -229,20 +237,20 @@ func (m *mesh) tellAsker(svc *service, e *serviceEvent) {
 
 // answerAsker answers who waits for a deployment or an update, for whom it is
 // over with its outcome. It is called with m.mu held.
-func (m *mesh) answerAsker(svc *service, e *serviceEvent) {
-	res := wire.MCPDeployStatus{ServerName: e.Name, Status: e.Status, Error: e.Error}
+func (m *mesh) answerAsker(svc *service, e *runner.Event) {
+	res := wire.MCPDeployStatus{ServerName: e.Name, Status: wire.ServiceStatus(e.Status), Error: e.Error}
 	switch {
-	case e.Cause == byRestart || e.Cause == byTools || svc.asker == nil && !svc.updating:
+	case e.Cause == runner.ByRestart || e.Cause == runner.ByTools || svc.asker == nil && !svc.updating:
 		return
-	case e.Cause == byKeep:
+	case e.Cause == runner.ByKeep:
 		res.Status, res.Kept = wire.ServiceFailed, true
-	case e.Status == wire.ServiceBuilding || e.Status == wire.ServiceInstalling:
+	case e.Status == runner.Building || e.Status == runner.Installing:
 		svc.asker.tell(res)
 		return
-	case e.Status == wire.ServiceRunning:
-		res.Tools, res.Commit, res.Previous = svc.tools, svc.row.Revision, svc.row.Previous
+	case e.Status == runner.Running:
+		res.Tools, res.Commit, res.Previous = svc.tools, svc.row.Revision, e.Previous
 	default:
-		res.Status = wire.ServiceFailed
+		res.Status, res.Error = wire.ServiceFailed, cmp.Or(e.Error, fmt.Sprintf("the service is %s", e.Status))
 	}
 	svc.asker.tell(res)
 	svc.asker, svc.updating = nil, false

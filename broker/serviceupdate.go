@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"claudemesh/broker/runner"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -16,7 +17,7 @@ const removeWithin = 30 * time.Second
 type update struct {
 	svc   *service
 	row   *store.Service
-	spec  serviceSpec
+	spec  runner.Spec
 	again bool // nothing of it runs, so it is deployed again
 	begun bool
 }
@@ -115,7 +116,7 @@ func (m *mesh) renew(u *update) {
 		m.mu.Lock()
 		status := u.svc.status()
 		m.mu.Unlock()
-		m.serviceChanged(serviceEvent{Name: u.row.Name, Status: status, Cause: byKeep, Error: err.Error()})
+		m.serviceChanged(runner.Event{Name: u.row.Name, Status: runner.Status(status), Cause: runner.ByKeep, Error: err.Error()})
 	}
 }
 

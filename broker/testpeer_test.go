@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,8 @@ type testPeer struct {
 	err      error       // that ended incoming
 
 	backlog []map[string]any // came while an answer was awaited
+
+	patience time.Duration // bounds a wait; 0 is patience
 }
 
 // dial opens a socket that has said nothing.
@@ -160,7 +163,7 @@ func (p *testPeer) tryRead() (map[string]any, error) {
 			return nil, errors.New("nothing comes")
 		}
 	}
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.t.Context(), cmp.Or(p.patience, patience))
 	defer cancel()
 	_, data, err := p.ws.Read(ctx)
 	if err != nil {
