@@ -35,8 +35,8 @@
 // A feature is a file, or a few, with its name. It meets the rest in tables, a
 // line in each that concerns it: routes.go for its frames, endpoints in http.go,
 // infoParts in meshinfo.go for the overview, and features.go for what it does
-// when a mesh is opened, a connection or a presence ends, a member is revoked
-// and time runs out.
+// when a mesh is opened, a connection or a presence ends, a member is revoked,
+// the key of what is kept sealed is rotated and time runs out.
 //
 // # Invariants
 //

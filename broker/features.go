@@ -24,6 +24,10 @@ type feature struct {
 	ended func(*store.Tx, *session) error
 	// revoked ends what is a member's, in the transaction that revokes it.
 	revoked func(tx *store.Tx, memberID string) error
+	// reseal gives what the part keeps sealed (Server.atRest) to anew, and stores
+	// what comes back where that has changed, when the key is rotated. What is
+	// also kept in memory, and stored again from there, changes with it.
+	reseal func(tx *store.Tx, anew resealer) error
 	// sweep ends what has run out of time, once a minute, in the background.
 	sweep func(now time.Time) error
 }
@@ -37,11 +41,11 @@ func (m *mesh) features() []feature {
 		{ended: byAddress((*store.Tx).ReleaseHeld), revoked: (*store.Tx).ReleaseHeldByMember, sweep: m.lapseHeld},
 		{hungUp: m.relays.disconnected},
 		{sweep: m.sweepAudit},
-		{revoked: m.endWebhooks},
+		{revoked: m.endWebhooks, reseal: m.resealWebhooks},
 		{arrived: m.restoreServers, ended: m.serversLeft, revoked: m.dropServers, sweep: m.sweepServers},
 		{revoked: (*store.Tx).DeleteVault},
-		{open: m.loadServices, revoked: m.dropServices, sweep: m.sweepServices},
-		{open: m.loadWatches, arrived: m.wakeWatches, revoked: m.endMemberWatches, sweep: m.sweepWatches},
+		{open: m.loadServices, revoked: m.dropServices, reseal: m.resealServices, sweep: m.sweepServices},
+		{open: m.loadWatches, arrived: m.wakeWatches, revoked: m.endMemberWatches, reseal: m.resealWatches, sweep: m.sweepWatches},
 	}
 }
 

@@ -110,6 +110,11 @@ func (m *mesh) load(tx *store.Tx) (err error) {
 			return err
 		}
 	}
+	if m.srv.atRest.unfinished() {
+		if _, err := m.reseal(tx); err != nil {
+			return err
+		}
+	}
 	if err := m.openFeatures(tx); err != nil {
 		return err
 	}

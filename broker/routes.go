@@ -94,6 +94,7 @@ func routes() []route {
 		handle((*mesh).vaultList),
 		handle((*mesh).vaultGet),
 		handle((*mesh).vaultDelete),
+		handle((*mesh).vaultRotate),
 
 		// Files.
 		handle((*mesh).uploadToken),

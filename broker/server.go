@@ -34,7 +34,7 @@ type Server struct {
 	guard    hostGuard
 	tickets  *seal.Tickets   // to download files
 	key      seal.PrivateKey // vouches for audit logs
-	atRest   *seal.AtRest    // what is kept for members and must stay secret
+	atRest   *atRest         // what is kept for members and must stay secret
 
 	replays  replays
 	limits   rateLimits
@@ -78,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv.key = seal.ServerKey(identity.Key)
-	if srv.atRest, err = seal.NewAtRest(identity.Key, "automation-v1"); err != nil {
+	if srv.atRest, err = openAtRest(cfg.Data, identity); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	allowed, err := parsePrefixes("watch-allow", cfg.WatchAllow)
@@ -90,9 +90,11 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate
+	srv.atRest.alarm = &alarm{ring: func(time.Time) { srv.conns.Go(srv.finishRotation) }}
 	if err := srv.openMeshes(ctx); err != nil {
 		return nil, errors.Join(err, srv.Close())
 	}
+	srv.resumeRotation()
 	return srv, nil
 }
 

@@ -15,8 +15,12 @@ import (
 	"claudemesh/wire"
 )
 
-// vaultTimeout bounds a request to the vault where the caller's context does not.
-const vaultTimeout = 10 * time.Second
+// What bounds a request to the vault, and a rotation, where the caller's context
+// does not.
+const (
+	vaultTimeout  = 10 * time.Second
+	rotateTimeout = time.Minute // it is a commit in each mesh of the broker
+)
 
 // SetVault seals a value to the member's key and keeps it in the vault of the
 // mesh, in the place of what is there under the key. e says what it is; the
@@ -96,6 +100,17 @@ func (c *Client) DeleteVault(ctx context.Context, key string) (bool, error) {
 	defer cancel()
 	res, err := Call(ctx, c, wire.VaultDelete{Key: key})
 	return res.Action == wire.VaultDeleted, err
+}
+
+// RotateVault has the broker seal what it keeps under a new key; see
+// wire.VaultRotate.
+func (c *Client) RotateVault(ctx context.Context) (wire.VaultRotated, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, rotateTimeout)
+		defer cancel()
+	}
+	return Call(ctx, c, wire.VaultRotate{})
 }
 
 // VaultValue decrypts an entry of the member.

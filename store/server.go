@@ -68,21 +68,11 @@ func OpenServer(dir string) (*Server, error) {
 }
 
 func readServer(name string) (*Server, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("store: %s holds secrets and others may access it (mode %#o): run chmod 600 %s", name, info.Mode().Perm(), name)
-	}
 	var text serverFile
-	if err := json.NewDecoder(io.LimitReader(f, maxServerFile)).Decode(&text); err != nil {
-		return nil, fmt.Errorf("store: %s: %w: restore it from a backup, or remove it to start with a new identity", name, err)
+	if err := readSecrets(name, maxServerFile, &text); errors.Is(err, errUnreadable) {
+		return nil, fmt.Errorf("store: %w: restore it from a backup, or remove it to start with a new identity", err)
+	} else if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Server{AdminToken: text.AdminToken}
 	key, err := hex.DecodeString(text.ServerKey)
@@ -93,11 +83,38 @@ func readServer(name string) (*Server, error) {
 	return s, nil
 }
 
+// errUnreadable reports a file of secrets that is not what it should be.
+var errUnreadable = errors.New("cannot be read")
+
+// readSecrets decodes a file of JSON of at most limit bytes, which others than
+// its owner must not be able to read or write.
+func readSecrets(name string, limit int64, into any) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s holds secrets and others may access it (mode %#o): run chmod 600 %s", name, info.Mode().Perm(), name)
+	}
+	if err := json.NewDecoder(io.LimitReader(f, limit)).Decode(into); err != nil {
+		return fmt.Errorf("%s %w: %w", name, errUnreadable, err)
+	}
+	return nil
+}
+
+// newPrefix begins the name of a file that is to take the place of another.
+const newPrefix = ".new-"
+
 // writeFile makes the file at name with that content at once: after a crash it
 // is there in full or not at all.
 func writeFile(name string, content []byte) (err error) {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	f, err := os.CreateTemp(dir, newPrefix+"*") // 0600
 	if err != nil {
 		return err
 	}

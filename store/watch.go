@@ -13,6 +13,7 @@ const (
 	countWatches       = `SELECT count(*) FROM watch`
 	countMemberWatches = `SELECT count(*) FROM watch WHERE member_id = ?`
 	updateWatch        = `UPDATE watch SET known = ?, sum = ?, value = ?, etag = ?, modified = ?, checked = ?, failures = ?, error = ?, told = ? WHERE id = ?`
+	updateWatchHeaders = `UPDATE watch SET headers = ? WHERE id = ?`
 	deleteWatch        = `DELETE FROM watch WHERE id = ?`
 	deleteWatches      = `DELETE FROM watch WHERE member_id = ?`
 )
@@ -82,6 +83,11 @@ func (rx *Rx) Watches() ([]*Watch, error) {
 // SaveWatch writes what was last seen: ErrNotFound if the watch is gone.
 func (tx *Tx) SaveWatch(id string, s *WatchState) error {
 	return tx.change("watch "+id, updateWatch, s.Known, s.Sum[:], s.Value, null(s.ETag), null(s.Modified), s.Checked, s.Failures, null(s.Error), s.Told, id)
+}
+
+// SetWatchHeaders replaces the sealed headers: ErrNotFound if the watch is gone.
+func (tx *Tx) SetWatchHeaders(id string, headers []byte) error {
+	return tx.change("watch "+id, updateWatchHeaders, headers, id)
 }
 
 // DeleteWatch removes a watch: ErrNotFound if it is gone.

@@ -112,6 +112,7 @@ const (
 	AuditServerRegistered  = "server_registered"  // server, tools: their number, persistent
 	AuditServerRemoved     = "server_removed"     // server
 	AuditVaultChanged      = "vault_changed"      // key, action: stored or deleted
+	AuditVaultRotated      = "vault_rotated"      // keyId, values: how many of this mesh
 	AuditServiceDeployed   = "service_deployed"   // service, sourceType, scope: its kind
 	AuditServiceUpdated    = "service_updated"    // service
 	AuditServiceScoped     = "service_scoped"     // service, scope: its kind

@@ -139,6 +139,9 @@ func Index() []Entry {
 		request(VaultGet{}),
 		toPeer(VaultGetResult{}),
 		request(VaultDelete{}),
+		request(VaultRotate{}),
+		toPeer(VaultRotated{}),
+
 		request(MCPDeploy{}),
 		toPeer(MCPDeployStatus{}),
 		request(MCPUndeploy{}),

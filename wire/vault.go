@@ -89,6 +89,22 @@ type VaultDelete struct {
 	Key string `json:"key"`
 }
 
+// VaultRotate makes a new key for what the broker keeps sealed and must read
+// again, in every mesh that it has, and seals all of that under it: the
+// environments of services, the headers of watches, the signing secrets of
+// webhooks. Only admins may. The entries of the vault are not concerned: they
+// are sealed to the keys of members.
+type VaultRotate struct{}
+
+// VaultRotated answers VaultRotate.
+type VaultRotated struct {
+	KeyID  string `json:"key_id"` // of the new key, 16 hex digits
+	Values int    `json:"values"` // of this mesh, which are under the new key
+	// OlderKeys are kept until nothing is under them any more, which is looked at
+	// in a minute.
+	OlderKeys int `json:"older_keys"`
+}
+
 // How the environment of a service refers to the vault of who deploys it, and
 // how the file that a reference means is handed to the broker.
 const (
@@ -160,8 +176,11 @@ func (VaultListResult) FrameType() Type { return "vault_list_result" }
 func (VaultGet) FrameType() Type        { return "vault_get" }
 func (VaultGetResult) FrameType() Type  { return "vault_get_result" }
 func (VaultDelete) FrameType() Type     { return "vault_delete" }
+func (VaultRotate) FrameType() Type     { return "vault_rotate" }
+func (VaultRotated) FrameType() Type    { return "vault_rotated" }
 
 func (VaultSet) answer() (r VaultAck)         { return }
 func (VaultList) answer() (r VaultListResult) { return }
 func (VaultGet) answer() (r VaultGetResult)   { return }
 func (VaultDelete) answer() (r VaultAck)      { return }
+func (VaultRotate) answer() (r VaultRotated)  { return }

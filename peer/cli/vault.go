@@ -19,7 +19,7 @@ func vaultCommand() Command {
 broker nor other members can read it, nor you on a machine without that key. The
 environment of a service that you deploy refers to it as $vault:<key>, or as
 $vault:<key>:file:<path> for a file; then the broker and the service get the value.`,
-		Sub: []Command{vaultSetCommand(), vaultListCommand(), vaultGetCommand(), vaultRmCommand()},
+		Sub: []Command{vaultSetCommand(), vaultListCommand(), vaultGetCommand(), vaultRmCommand(), vaultRotateCommand()},
 	}
 }
 
@@ -168,6 +168,38 @@ func vaultRmCommand() Command {
 					return env.Out().JSON(wire.VaultAck{Key: args[0], Action: wire.VaultDeleted})
 				}
 				env.Out().Printf("Deleted %s from your vault in %s. Services that have its value keep it.\n", Styled{Bold, args[0]}, c.Mesh().Slug)
+				return nil
+			})
+		},
+	}
+}
+
+func vaultRotateCommand() Command {
+	return Command{
+		Name: "rotate", Short: "Have the broker keep its secrets under a new key",
+		Long: `For admins. The broker makes a new key for what it keeps encrypted and must read itself,
+in every mesh that it has: environments of services, headers of watches, signing
+secrets of webhooks. All of it is encrypted anew, and the older key is deleted when
+nothing is under it any more, about a minute later.
+
+It changes no value. The vault's own entries are encrypted to the keys of members,
+which stay. What somebody may have read, a service for instance, must be changed where
+it is from, set again and deployed again.`,
+		Examples: []string{"claudemesh vault rotate", "claudemesh vault rotate --json"},
+		Mesh:     true, JSON: true, Output: wire.VaultRotated{},
+		Run: func(ctx context.Context, env *Env, _ []string) error {
+			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
+				done := env.Progress("encrypting anew")
+				res, err := c.RotateVault(ctx)
+				done()
+				switch {
+				case err != nil:
+					return err
+				case env.JSON:
+					return env.Out().JSON(res)
+				}
+				env.Out().Printf("What the broker of %s keeps encrypted is under the new key %s; %d of this mesh were encrypted anew.\n", c.Mesh().Slug, Styled{Bold, res.KeyID}, res.Values)
+				env.Err().Printf("The older key is deleted in about a minute, when nothing is under it any more. No value was changed: change those that may be known where they are from.\n")
 				return nil
 			})
 		},
