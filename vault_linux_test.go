@@ -12,9 +12,7 @@ import (
 
 // What is typed at the terminal is kept, and not shown there.
 func TestTheVaultAsksAtTheTerminal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	ours, theirs := openPTY(t)
 	run := func(stdin *os.File, words ...string) *exec.Cmd {

@@ -30,9 +30,7 @@ func leaks(t *testing.T, dir string, secrets ...string) (found []string) {
 }
 
 func TestSessionsKeepSecretsInTheVault(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the program")
-	}
+	buildsProgram(t)
 	p := startProcess(t)
 	run, here, outside := shortTemp(t), t.TempDir(), t.TempDir()
 	for name, dir := range map[string]string{"cert.pem.txt": here, ".env": here, "out.txt": outside} {
