@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Names below a cell's directory that are its own to change.
@@ -29,12 +26,11 @@ func (c *Confiner) Command(ctx context.Context, cell Cell) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := new(cellProgram)
-	cmd, err := p.command(ctx, c, s, cell.Limits)
+	h, err := c.hold(s, cell.Limits)
 	if err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, err
 	}
-	return &Program{Cmd: cmd, close: p.close}, nil
+	return &Program{Cmd: h.command(ctx, c, s), close: h.close}, nil
 }
 
 // spec works out what a cell is, and makes its directory ready.
@@ -69,22 +65,34 @@ func (c *Confiner) spec(cell *Cell) (*spec, error) {
 	}
 	s.Env = environment(s, s.path())
 	l := cell.Limits.withDefaults()
-	s.Loopback, s.Proxy = s.Spaces && !l.allNetwork(), l.Network != nil && !l.allNetwork()
-	s.Memory = int64(l.MemoryMB) << 20
-	s.Data1 = s.Memory + slackMemory
-	switch {
-	case s.UID >= 0:
-		s.NProc = l.Processes
-	case c.can.spaces == nil && c.can.userNS && os.Geteuid() != 0:
-		s.NProc = l.Processes + ownThreads
-	default:
-		s.Processes = l.Processes
-	}
+	s.Loopback, s.Proxy = s.Spaces && !l.allNetwork(), len(l.Network) > 0 && !l.allNetwork()
+	c.bound(s, l)
 	return s, nil
 }
 
+// bound says who holds the limits of memory and processes: a control group, or the
+// limits of processes and users with the supervisor watching.
+func (c *Confiner) bound(s *spec, l Limits) {
+	s.Memory, s.Processes, s.Cgroup = int64(l.MemoryMB)<<20, l.Processes, c.groups != nil
+	if !c.can.memory {
+		s.WatchMemory, s.Data1 = true, s.Memory+slackMemory
+	}
+	switch {
+	case c.can.pids:
+	case s.UID >= 0:
+		s.NProc = l.Processes
+	case s.Spaces && c.can.userNS && !c.can.root:
+		// It counts by user and user namespace, and the supervisor is in both.
+		s.NProc = l.Processes + ownThreads
+	default:
+		// All that the user has counts, whatever started it: enough to stop a fork bomb
+		// while the supervisor is on its way.
+		s.WatchProcesses, s.NProc = true, l.Processes+otherTasks
+	}
+}
+
 const (
-	nice        = 10       // of a cell's processes: a tenth of the weight of what else runs
+	otherTasks  = 4096     // of the same user's beside the cell
 	slackMemory = 64 << 20 // bytes that one process may have asked for and not used
 	ownThreads  = 12       // of the supervisor, which count for its user
 )
@@ -114,47 +122,6 @@ func environment(s *spec, path string) []string {
 		env = withDefault(env, kv)
 	}
 	return env
-}
-
-// A cellProgram is what the broker holds of a cell.
-type cellProgram struct {
-	ends    []*os.File // the child's, and the spec
-	control *os.File
-}
-
-func (p *cellProgram) command(ctx context.Context, c *Confiner, s *spec, l Limits) (*exec.Cmd, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("connection to the cell: %w", err)
-	}
-	p.control = os.NewFile(uintptr(pair[0]), "control")
-	p.ends = append(p.ends, os.NewFile(uintptr(pair[1]), "control"))
-	f, err := s.file()
-	if err != nil {
-		return nil, err
-	}
-	p.ends = append(p.ends, f)
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args, cmd.Env, cmd.Dir = []string{arg0, "supervise"}, []string{"GOMAXPROCS=1"}, "/"
-	cmd.ExtraFiles = p.ends
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if s.Spaces {
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-		spaces(cmd.SysProcAttr, c.can.userNS, s.Loopback)
-	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	return cmd, nil
-}
-
-// close ends what is left.
-func (p *cellProgram) close() error {
-	for _, f := range p.ends {
-		f.Close()
-	}
-	if p.control != nil {
-		p.control.Close()
-	}
-	return nil
 }
 
 // path is the PATH of a cell: the broker's, as far as the cell can read it.

@@ -2,25 +2,36 @@ package confine
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-func TestMain(m *testing.M) {
-	Main()
-	os.Exit(m.Run())
-}
-
-// newCell returns a cell with a directory of its own.
+// newCell returns a cell with a directory of its own and the machine's network.
 func newCell(t *testing.T, args ...string) Cell {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "service")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return Cell{Dir: dir, Args: args}
+	return Cell{Dir: dir, Args: args, Limits: Limits{Network: []string{AllNetwork}}}
+}
+
+// playing returns a cell in which this program plays a part.
+func playing(t *testing.T, part ...string) Cell {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := newCell(t, append([]string{exe, "play"}, part...)...)
+	cell.Read = []string{exe}
+	return cell
 }
 
 // run runs a program in a cell and returns what it said, and how it ended.
@@ -40,17 +51,218 @@ func run(t *testing.T, c *Confiner, cell Cell) (string, error) {
 }
 
 func TestACellHasItsDirectoryAndLittleElse(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		secret := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secret, []byte("hush"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cell := newCell(t, "sh", "-c", `
+			cat "$1"; cat <"$1"; cp "$1" home/copy; ln "$1" home/link; cat home/link; echo over >"$1"
+			cat /proc/$PPID/environ; cat /etc/shadow | grep root; ls "$2"
+			echo mine >home/a && cat home/a; echo mine >tmp/a && mv tmp/a home/b && cat home/b
+			echo bad >source; rm given; mkdir d; cat given
+			echo "$HOME $TMPDIR $(id -u) $(umask)"
+			true >/dev/null && echo null`, "sh", secret, filepath.Dir(secret))
+		cell.Env = []string{"GIVEN=1"}
+		if err := os.WriteFile(cell.Dir+"/given", []byte("given\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := run(t, c, cell)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{"mine\nmine\n", "given\n", cell.Dir + "/home " + cell.Dir + "/tmp ", "null\n"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q is missing in:\n%s", want, out)
+			}
+		}
+		for _, bad := range []string{"hush", "GOMAXPROCS", "root:", "\nsecret\n"} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%q is in:\n%s", bad, out)
+			}
+		}
+		if b, err := os.ReadFile(secret); string(b) != "hush" {
+			t.Errorf("what it may not change is %q, %v", b, err)
+		}
+		for _, name := range []string{"source", "d"} {
+			if _, err := os.Stat(filepath.Join(cell.Dir, name)); err == nil {
+				t.Errorf("it has made %s", name)
+			}
+		}
+	})
+}
+
+func TestACellMayWriteWhereItIsTold(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		cell := newCell(t, "sh", "-ec", "echo made >made; mkdir -p a/b; mv made a/b; cat a/b/made; ln -s a l; chmod +x a/b/made")
+		cell.Work = filepath.Join(cell.Dir, "source")
+		cell.Write = []string{cell.Work}
+		if err := os.Mkdir(cell.Work, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, c, cell); err != nil || out != "made\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+func TestRuntimesRunInACell(t *testing.T) {
+	for _, args := range [][]string{
+		{"node", "-e", "console.log('ran', require('os').cpus().length > 0, require('os').homedir())"},
+		{"npm", "--version"},
+		{"python3", "-c", "import os, ssl, multiprocessing; print('ran', os.path.expanduser('~'))"},
+		{"git", "--version"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			if _, err := exec.LookPath(args[0]); err != nil {
+				t.Skip(err)
+			}
+			eachWay(t, func(t *testing.T, c *Confiner) {
+				if _, err := exec.LookPath(args[0]); err != nil || os.Geteuid() != 0 && strings.Contains(os.Getenv("PATH"), "/.pyenv/") && args[0] == "python3" {
+					t.Skip(args[0], " is not for this user")
+				}
+				if out, err := run(t, c, newCell(t, args...)); err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			})
+		})
+	}
+}
+
+func TestTheExitStatusIsPassedOn(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137} {
+			_, err := run(t, c, newCell(t, "sh", "-c", script))
+			code := 0
+			if e, ok := errors.AsType[*exec.ExitError](err); ok {
+				code = e.ExitCode()
+			} else if err != nil {
+				t.Error(err)
+			}
+			if code != want {
+				t.Errorf("%s: %d", script, code)
+			}
+		}
+		out, err := run(t, c, newCell(t, "no-such-program"))
+		if err == nil || !strings.Contains(out, "there is no program no-such-program") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+func TestInputAndOutputAreTheProgramsOwn(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		p, err := c.Command(t.Context(), newCell(t, "sh", "-c", "exec 1>&-; cat >&2; ls -l /proc/self/fd | wc -l >&2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := p.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		p.Stderr = &said
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := out.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Errorf("output has not ended with the program's: %d, %v", n, err)
+		}
+		in.Write([]byte("through\n"))
+		in.Close()
+		if err := errors.Join(p.Wait(), p.Close()); err != nil || !strings.HasPrefix(said.String(), "through\n") {
+			t.Errorf("%v: %s", err, said.String())
+		}
+	})
+}
+
+func TestNoRightsAreLeft(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		out, err := run(t, c, newCell(t, "sh", "-c", "cat /proc/self/status; unshare -Ur id; unshare -n id; nice; ulimit -c; ulimit -n"))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{"CapEff:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "\n10\n0\n" + strconv.Itoa(maxOpenFiles) + "\n"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q is missing in:\n%s", want, out)
+			}
+		}
+		if c.can.filter && strings.Contains(out, "uid=") {
+			t.Errorf("it has made a namespace:\n%s", out)
+		}
+	})
+}
+
+func TestSocketsOfOtherFamiliesAreRefused(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		if !c.can.filter {
+			t.Skip("no filter")
+		}
+		for family, want := range map[int]bool{
+			syscall.AF_INET: true, syscall.AF_UNIX: c.can.spaces == nil, syscall.AF_PACKET: false, 40 /* vsock */ : false,
+		} {
+			if out, err := run(t, c, playing(t, "socket", strconv.Itoa(family))); (err == nil) != want {
+				t.Errorf("family %d: %v: %s", family, err, out)
+			}
+		}
+	})
+}
+
+func TestTheBrokerCannotBeSignalled(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		if c.can.spaces != nil && c.can.landlock < 6 {
+			t.Skip("neither namespaces nor a Landlock that keeps signals")
+		}
+		// The test would be over.
+		out, err := run(t, c, playing(t, "kill", strconv.Itoa(os.Getpid())))
+		if err == nil || !strings.Contains(out, "failed") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+func TestThousandsOfFilesMayBeOpenAndNotMore(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		out, err := run(t, c, playing(t, "files"))
+		f := strings.Fields(out)
+		if err != nil || len(f) != 2 || f[1] != "true" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if n, _ := strconv.Atoi(f[0]); n < 1000 || n > maxOpenFiles {
+			t.Errorf("%d files", n)
+		}
+	})
+}
+
+func TestAnotherUserCanDoTheSame(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
 	t.Parallel()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("hush"), 0o644); err != nil {
+	dir, err := os.MkdirTemp("/var/tmp", "confine")
+	if err != nil {
 		t.Fatal(err)
 	}
-	cell := newCell(t, "sh", "-c", `cat "$1"; echo mine >home/a && cat home/a; echo no >source; echo "$HOME $TMPDIR"; env | grep -c .`, "sh", secret)
-	out, err := run(t, New(t.Context(), Options{}), cell)
-	if err != nil || strings.Contains(out, "hush") || !strings.Contains(out, "mine\n") || !strings.Contains(out, cell.Dir+"/home "+cell.Dir+"/tmp\n") {
-		t.Errorf("%v: %s", err, out)
+	defer os.RemoveAll(dir)
+	const nobody = 65534
+	exe := filepath.Join(dir, "confine.test")
+	b, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(cell.Dir + "/source"); err == nil {
-		t.Error("it changed what it may only read")
+	if err := errors.Join(os.WriteFile(exe, b, 0o700), os.Chown(exe, nobody, nobody), os.Chown(dir, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, "-test.timeout=200s")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

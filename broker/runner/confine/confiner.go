@@ -26,8 +26,8 @@ type Options struct {
 	// FirstUser and Users are the range of user ids out of which each
 	// cell's directory has one, where the broker is root. 0: FirstUser, UserCount.
 	FirstUser, Users int
-	// Admits says whether cells with a list of hosts may connect to an address.
-	// nil admits public addresses, roughly; the broker has the exact rules.
+	// Admits says whether cells with a list of hosts may connect to an address;
+	// it is asked about each when it is connected to. nil admits none.
 	Admits func(netip.Addr) bool
 	// Upstream is the proxy that the broker itself uses for a request, if any. nil:
 	// what HTTPS_PROXY and its like say.
@@ -41,8 +41,9 @@ type Options struct {
 
 // A Confiner makes cells on this machine.
 type Confiner struct {
-	opts Options
-	can  ability
+	opts   Options
+	can    ability
+	groups *groups // of Linux; nil: none
 
 	mu    sync.Mutex
 	users map[int]string // the directory that has a user id
@@ -54,16 +55,16 @@ type ability struct {
 
 	spaces   error // why there are no namespaces; nil where there are
 	userNS   bool  // they need a user namespace
+	root     bool  // the broker is root, and so are cells without a user of their own
 	proc     bool  // /proc can be mounted in them
 	landlock int   // version of Landlock; 0: none
 	filter   bool  // system calls can be filtered
 	ownUser  error // why cells have no user of their own; nil where they have
 
-	cgroup    string // directory for the control groups of cells; empty: none
-	cgroupWhy string // why there is none, and what to do
-	memory    bool   // it limits memory
-	pids      bool   // it limits processes
-	cpu       bool   // it limits processors
+	groups error // why there are no control groups; nil where there are
+	memory bool  // they limit memory
+	pids   bool  // they limit processes
+	cpu    bool  // they limit processors
 }
 
 // A Cell is a program to be confined, and in what.
@@ -101,7 +102,7 @@ func (c *Confiner) Check(l Limits) error {
 	case c.can.missing != nil:
 		return c.can.missing
 	case l.CPUs != 0 && !c.can.cpu:
-		return fmt.Errorf("cpus cannot be enforced on the broker's machine: %s. Deploy without cpus", c.can.cpuWhy())
+		return fmt.Errorf("cpus cannot be enforced on the broker's machine: %w. Deploy without cpus", c.can.noCPU())
 	case !l.allNetwork() && c.can.spaces != nil:
 		what := "network_allow"
 		if l.Network == nil {
@@ -112,11 +113,12 @@ func (c *Confiner) Check(l Limits) error {
 	return nil
 }
 
-func (a *ability) cpuWhy() string {
-	if a.cgroup == "" {
-		return a.cgroupWhy
+// noCPU is why processors cannot be limited, and what to do.
+func (a *ability) noCPU() error {
+	if a.groups != nil {
+		return a.groups
 	}
-	return "the control group that the broker has been given lacks the controller cpu (with systemd: Delegate=yes, or Delegate=cpu cpuset io memory pids for user@.service)"
+	return errors.New("the broker's control group lacks the controller cpu (with systemd: Delegate=yes of its service, or Delegate=cpu memory pids of user@.service)")
 }
 
 // errNoCells is the answer of a system that is not Linux.

@@ -56,7 +56,7 @@ func enter() error {
 		return err
 	}
 	if s.Filter {
-		if err := filterCalls(!s.Spaces); err != nil {
+		if err := filterCalls(s.Spaces); err != nil {
 			return fmt.Errorf("confining the system calls: %w", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 )
 
 // What a cell has where its limits do not say, and what they may say.
@@ -18,6 +19,11 @@ const (
 	MinCPUs          = 0.01
 	MaxCPUs          = 1024
 	MaxNetwork       = 64 // entries of Limits.Network
+)
+
+const (
+	nice       = 10                     // of a cell's processes: a tenth of the weight of what else runs
+	watchEvery = 250 * time.Millisecond // where the supervisor holds a limit
 )
 
 // AllNetwork in Limits.Network is the network of the machine itself.

@@ -24,7 +24,9 @@ func Main() {
 	case "enter":
 		err = enter()
 	case "hold":
-		hold()
+		code, err = hold()
+	case "nothing":
+		code = 0
 	case "probe":
 		code, err = 0, probeInside()
 		if err != nil {

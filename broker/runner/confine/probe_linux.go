@@ -3,9 +3,11 @@ package confine
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,10 +27,23 @@ func New(ctx context.Context, opts Options) *Confiner {
 	if c.opts.Programs == nil {
 		c.opts.Programs = []string{"node", "npm", "npx", "bun", "python3", "uv", "uvx", "git"}
 	}
-	c.can.landlock = landlockVersion()
+	if c.opts.Admits == nil {
+		c.opts.Admits = func(netip.Addr) bool { return false }
+	}
+	if c.opts.Upstream == nil {
+		c.opts.Upstream = http.ProxyFromEnvironment
+	}
+	if c.opts.Log == nil {
+		c.opts.Log = slog.New(slog.DiscardHandler)
+	}
+	c.can.landlock, c.can.filter = landlockVersion(), canFilter()
+	c.can.root = os.Geteuid() == 0
 	c.probeSpaces(ctx)
 	c.probeUser()
-	c.can.cgroupWhy = "there is no control group (cgroup v2) that the broker may divide"
+	c.groups, c.can.groups = c.probeGroups(ctx)
+	if c.groups != nil {
+		c.can.memory, c.can.pids, c.can.cpu = c.groups.memory, c.groups.pids, c.groups.cpu
+	}
 	if c.can.spaces != nil && c.can.landlock == 0 && c.can.ownUser != nil {
 		c.can.missing = fmt.Errorf("services cannot be kept from the broker's own files on its machine: there is no Landlock (Linux 5.19 and later, unless left out), and %w", c.can.spaces)
 	}
@@ -39,7 +54,7 @@ func New(ctx context.Context, opts Options) *Confiner {
 // with a /proc of their own, then without.
 func (c *Confiner) probeSpaces(ctx context.Context) {
 	for _, try := range []struct{ user, proc bool }{{false, true}, {true, true}, {true, false}, {false, false}} {
-		if !try.user && os.Geteuid() != 0 {
+		if !try.user && !c.can.root {
 			continue
 		}
 		if c.can.spaces = c.trySpaces(ctx, try.user, try.proc); c.can.spaces == nil {
@@ -112,7 +127,7 @@ func spaces(sys *syscall.SysProcAttr, user, network bool) {
 // probeUser finds out whether cells can have a user of their own.
 func (c *Confiner) probeUser() {
 	switch {
-	case os.Geteuid() != 0:
+	case !c.can.root:
 		c.can.ownUser = errors.New("the broker is not root")
 	case c.can.userNS:
 		c.can.ownUser = errors.New("the broker is root of a namespace only")
@@ -134,15 +149,6 @@ func (c *Confiner) tryUser() error {
 		return fmt.Errorf("the range of user ids for services, %d to %d, is not to be had here: %w", c.opts.FirstUser, last, err)
 	}
 	return nil
-}
-
-// Report says for people what is enforced, and how, a line each.
-func (c *Confiner) Report() []string {
-	if c.can.missing != nil {
-		return []string{c.can.missing.Error()}
-	}
-	b, _ := json.Marshal(map[string]any{"spaces": c.can.spaces == nil, "landlock": c.can.landlock, "user": c.can.ownUser == nil})
-	return []string{string(b)}
 }
 
 // Close lets go of what the cells had in common. All are to be closed before.

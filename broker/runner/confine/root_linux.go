@@ -13,7 +13,7 @@ import (
 
 // devices are those that a cell has.
 func devices() []string {
-	return []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
+	return []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 }
 
 // aside is where the machine's own files are while the cell's are put together.
@@ -59,8 +59,8 @@ func bindAll(s *spec) error {
 			continue
 		}
 		link, err := bind(path, path, true)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			continue // there is nothing to show to anybody
 		} else if err != nil {
 			return err
 		}

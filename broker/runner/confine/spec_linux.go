@@ -29,11 +29,13 @@ type spec struct {
 	Landlock int
 	Filter   bool
 
-	Memory    int64 // bytes of all processes that the supervisor watches over; 0: none
-	Data1     int64 // bytes of one process's private memory; 0: no limit
-	Processes int   // that the supervisor watches over; 0: none
-	NProc     int   // the user may have; 0: no limit
-	Nice      int
+	Memory    int64 // bytes of all processes together
+	Processes int   // and threads
+	// What the supervisor holds itself, for the system does not.
+	WatchMemory, WatchProcesses bool
+	Data1                       int64 // bytes of one process's private memory; 0: no limit
+	NProc                       int   // the user may have; 0: no limit
+	Nice                        int
 }
 
 // The descriptors that a supervisor has beside the standard ones, and that the

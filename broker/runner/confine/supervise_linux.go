@@ -22,8 +22,6 @@ type supervisor struct {
 	spec    *spec
 	control *net.UnixConn
 	pid     int // the program's
-	group   int // the process group that began with this process
-	held    int // the process that stays in the first process group; 0: none is needed
 }
 
 // supervise is the supervisor's whole life. It returns the program's exit status.
@@ -170,10 +168,10 @@ func (v *supervisor) start() error {
 	defer f.Close()
 	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if !v.spec.Spaces {
-		if err := v.holdGroup(); err != nil {
-			return err
+		// Whoever signals the group of what the broker has started means the program.
+		if sys.Pgid, err = unix.Getpgid(unix.Getppid()); err != nil {
+			return fmt.Errorf("joining the process group: %w", err)
 		}
-		sys.Pgid = v.group
 	}
 	if v.spec.Cgroup {
 		sys.UseCgroupFD, sys.CgroupFD = true, groupFD
@@ -184,51 +182,7 @@ func (v *supervisor) start() error {
 	if err != nil {
 		return fmt.Errorf("starting the program: %w", err)
 	}
-	return v.letGo()
-}
-
-// holdGroup has the process group that began with this process be kept by another
-// one. Whoever kills the group ends that one and the program, and the supervisor stays
-// to end the rest: where there are no pid namespaces its own end would end nobody else.
-func (v *supervisor) holdGroup() (err error) {
-	v.group = unix.Getpid()
-	v.held, err = syscall.ForkExec("/proc/self/exe", []string{arg0, "hold"}, &syscall.ProcAttr{
-		Env: []string{"GOMAXPROCS=1"}, Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: v.group, Pdeathsig: syscall.SIGKILL},
-	})
-	if err != nil {
-		return fmt.Errorf("starting the holder of the process group: %w", err)
-	}
-	brokers, err := unix.Getpgid(unix.Getppid())
-	if err == nil {
-		err = unix.Setpgid(0, brokers)
-	}
-	if err != nil {
-		return fmt.Errorf("leaving the process group: %w", err)
-	}
-	return nil
-}
-
-// hold keeps a process group in being until it is killed.
-func hold() {
-	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
-	for {
-		unix.Pause()
-	}
-}
-
-// letGo lets go of the program's pipes, which are to end with it.
-func (v *supervisor) letGo() error {
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("/dev/null: %w", err)
-	}
-	defer unix.Close(null)
-	for fd := range 2 {
-		if err := unix.Dup3(null, fd, 0); err != nil {
-			return fmt.Errorf("letting go of the program's pipes: %w", err)
-		}
-	}
-	return nil
+	return letGo(0, 1)
 }
 
 // reap waits for every process of the cell, the program among them.
@@ -240,11 +194,8 @@ func (v *supervisor) reap(status chan<- syscall.WaitStatus) {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
 			return
-		case pid == v.pid, pid == v.held:
-			select {
-			case status <- ws:
-			default: // the first one counts
-			}
+		case pid == v.pid:
+			status <- ws
 		}
 	}
 }
@@ -253,7 +204,7 @@ func (v *supervisor) reap(status chan<- syscall.WaitStatus) {
 // returns why it is to be, if it is for a limit.
 func (v *supervisor) watch(signals <-chan os.Signal, gone <-chan struct{}, status <-chan syscall.WaitStatus, ws *syscall.WaitStatus) string {
 	var tick <-chan time.Time
-	if v.spec.Memory != 0 || v.spec.Processes != 0 {
+	if v.spec.WatchMemory || v.spec.WatchProcesses {
 		ticker := time.NewTicker(watchEvery)
 		defer ticker.Stop()
 		tick = ticker.C

@@ -12,10 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	watchEvery = 250 * time.Millisecond
-	endWithin  = 10 * time.Second // for killed processes to be gone
-)
+const endWithin = 10 * time.Second // for killed processes to be gone
 
 // descendants returns the processes that this one has started, and those have, as
 // /proc numbers them.
@@ -137,9 +134,9 @@ func (v *supervisor) over() string {
 		}
 	}
 	switch limit := v.spec.Memory; {
-	case limit != 0 && u.memory > limit && sharedOnce(pids, u.memory) > limit:
+	case v.spec.WatchMemory && u.memory > limit && sharedOnce(pids, u.memory) > limit:
 		return fmt.Sprintf("its processes used more than the %d MiB of memory that it has", limit>>20)
-	case v.spec.Processes != 0 && u.tasks > v.spec.Processes:
+	case v.spec.WatchProcesses && u.tasks > v.spec.Processes:
 		return fmt.Sprintf("it had more than the %d processes and threads that it may have", v.spec.Processes)
 	}
 	return ""
