@@ -92,9 +92,9 @@ func (c *Confiner) bound(s *spec, l Limits) {
 }
 
 const (
-	otherTasks  = 4096     // of the same user's beside the cell
-	slackMemory = 64 << 20 // bytes that one process may have asked for and not used
-	ownThreads  = 12       // of the supervisor, which count for its user
+	otherTasks  = 4096      // of the same user's beside the cell
+	slackMemory = 256 << 20 // bytes that one process may have asked for and not used, as runtimes do
+	ownThreads  = 12        // of the supervisor, which count for its user
 )
 
 // own makes the cell's directory its user's.

@@ -117,7 +117,7 @@ func TestRuntimesRunInACell(t *testing.T) {
 			if _, err := exec.LookPath(args[0]); err != nil {
 				t.Skip(err)
 			}
-			eachWay(t, func(t *testing.T, c *Confiner) {
+			someWays(t, []string{asItIs, noSpaces}, func(t *testing.T, c *Confiner) {
 				if _, err := exec.LookPath(args[0]); err != nil || os.Geteuid() != 0 && strings.Contains(os.Getenv("PATH"), "/.pyenv/") && args[0] == "python3" {
 					t.Skip(args[0], " is not for this user")
 				}
@@ -257,7 +257,7 @@ func TestAnotherUserCanDoTheSame(t *testing.T) {
 	if err := errors.Join(os.WriteFile(exe, b, 0o700), os.Chown(exe, nobody, nobody), os.Chown(dir, nobody, nobody)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, "-test.timeout=200s")
+	cmd := exec.CommandContext(t.Context(), exe, "-test.timeout=200s", "-test.skip=Proxy|Fuzz|Allowed|NoHost|Tunnels|Connections|Group|Limits")
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

@@ -23,7 +23,8 @@ const (
 
 const (
 	nice       = 10                     // of a cell's processes: a tenth of the weight of what else runs
-	watchEvery = 250 * time.Millisecond // where the supervisor holds a limit
+	watchEvery = 250 * time.Millisecond // where the supervisor holds the limit of memory
+	countEvery = 50 * time.Millisecond  // and that of processes, which double in less
 )
 
 // AllNetwork in Limits.Network is the network of the machine itself.

@@ -2,6 +2,7 @@ package confine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -9,9 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -51,7 +54,13 @@ func play(part string, args []string) error {
 		}
 		return conn.Close()
 	case "get":
-		resp, err := http.Get(args[0])
+		// Go's own reading of the variables leaves out what is on the machine itself.
+		proxy, err := url.Parse(os.Getenv("HTTP_PROXY"))
+		if err != nil {
+			return err
+		}
+		c := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+		resp, err := c.Get(args[0])
 		if err != nil {
 			return err
 		}
@@ -98,6 +107,9 @@ func broker(args []string) error {
 		return err
 	}
 	p.Stdout = os.Stdout
+	if _, err := p.StdinPipe(); err != nil {
+		return err
+	}
 	if err := p.Start(); err != nil {
 		return err
 	}
@@ -135,8 +147,10 @@ func weaken(c *Confiner, way string) {
 }
 
 // eachWay runs a test for each way that this machine has.
-func eachWay(t *testing.T, test func(t *testing.T, c *Confiner)) {
-	for _, way := range ways() {
+func eachWay(t *testing.T, test func(t *testing.T, c *Confiner)) { someWays(t, ways(), test) }
+
+func someWays(t *testing.T, ways []string, test func(t *testing.T, c *Confiner)) {
+	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			c := New(t.Context(), Options{})
@@ -150,4 +164,22 @@ func eachWay(t *testing.T, test func(t *testing.T, c *Confiner)) {
 			test(t, c)
 		})
 	}
+}
+
+// A syncBuffer is written to while it is read.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

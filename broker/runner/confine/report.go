@@ -48,7 +48,7 @@ func (a *ability) reportMemory() string {
 	if a.memory {
 		return "a control group"
 	}
-	return fmt.Sprintf("a limit of each process, and all together are looked at every %v and ended when they have too much%s", watchEvery, a.because(a.groups))
+	return fmt.Sprintf("a limit of each process, and all together are looked at every %v and ended when they have too much", watchEvery)
 }
 
 func (a *ability) reportProcesses() string {
@@ -56,9 +56,9 @@ func (a *ability) reportProcesses() string {
 	case a.pids:
 		return "a control group"
 	case a.ownUser == nil || a.spaces == nil && a.userNS && !a.root:
-		return "a limit of the service's user" + a.because(a.groups)
+		return "a limit of the service's user"
 	default:
-		return fmt.Sprintf("they are counted every %v and ended when they are too many%s", watchEvery, a.because(a.groups))
+		return fmt.Sprintf("they are counted every %v and ended when they are too many", countEvery)
 	}
 }
 
@@ -74,12 +74,4 @@ func (a *ability) reportEnd() string {
 		return "what a service has started ends with it, by a pid namespace"
 	}
 	return "what a service has started is found and ended by its supervisor"
-}
-
-// because adds why there is nothing better.
-func (a *ability) because(err error) string {
-	if err == nil {
-		return ""
-	}
-	return ": " + err.Error()
 }

@@ -205,7 +205,11 @@ func (v *supervisor) reap(status chan<- syscall.WaitStatus) {
 func (v *supervisor) watch(signals <-chan os.Signal, gone <-chan struct{}, status <-chan syscall.WaitStatus, ws *syscall.WaitStatus) string {
 	var tick <-chan time.Time
 	if v.spec.WatchMemory || v.spec.WatchProcesses {
-		ticker := time.NewTicker(watchEvery)
+		every := watchEvery
+		if v.spec.WatchProcesses {
+			every = countEvery
+		}
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		tick = ticker.C
 	}

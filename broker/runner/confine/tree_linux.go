@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -12,25 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const endWithin = 10 * time.Second // for killed processes to be gone
+const endWithin = 30 * time.Second // for killed processes to be gone
 
 // descendants returns the processes that this one has started, and those have, as
-// /proc numbers them.
-func descendants() []int {
-	if _, err := os.Stat("/proc/self/task/" + strconv.Itoa(unix.Gettid()) + "/children"); err != nil {
-		if _, err := os.Stat("/proc/thread-self/children"); err != nil {
-			return descendantsByParent()
-		}
+// /proc numbers them; so many at most. Each is given to found before its own are looked for.
+func descendants(most int, found func(pid int)) []int {
+	children := childrenOf
+	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
+		children = childrenByParent()
 	}
 	var all []int
 	next := []string{"self"}
-	for len(next) > 0 {
-		children := childrenOf(next[0])
-		next = next[1:]
-		for _, pid := range children {
+	for len(next) > 0 && len(all) < most {
+		for _, pid := range children(next[0]) {
+			found(pid)
 			all = append(all, pid)
 			next = append(next, strconv.Itoa(pid))
 		}
+		next = next[1:]
 	}
 	return all
 }
@@ -55,46 +56,33 @@ func childrenOf(pid string) (children []int) {
 	return children
 }
 
-// descendantsByParent is for kernels that do not tell children.
-func descendantsByParent() (all []int) {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	byParent := make(map[int][]int)
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
+// childrenByParent is childrenOf for kernels that do not tell children: as they are now.
+func childrenByParent() func(pid string) []int {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	byParent := make(map[string][]int)
+	for _, path := range all {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
 			continue
 		}
-		if b, err := os.ReadFile("/proc/" + name + "/stat"); err == nil {
-			byParent[parentIn(b)] = append(byParent[parentIn(b)], pid)
+		if b, err := os.ReadFile(path); err == nil {
+			parent := parentIn(b)
+			byParent[parent] = append(byParent[parent], pid)
 		}
 	}
 	self, _ := os.Readlink("/proc/self")
-	me, _ := strconv.Atoi(self)
-	next := []int{me}
-	for len(next) > 0 {
-		children := byParent[next[0]]
-		all, next = append(all, children...), append(next[1:], children...)
-	}
-	return all
+	byParent["self"] = byParent[self]
+	return func(pid string) []int { return byParent[pid] }
 }
 
 // parentIn reads the parent out of /proc/<pid>/stat, in which the name in
 // brackets may contain anything.
-func parentIn(stat []byte) int {
+func parentIn(stat []byte) string {
 	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(f) < 2 {
-		return -1
+		return ""
 	}
-	n, err := strconv.Atoi(f[1])
-	if err != nil {
-		return -1
-	}
-	return n
+	return f[1]
 }
 
 // A use is what processes have of the machine.
@@ -127,7 +115,11 @@ func (u *use) add(status []byte) {
 // over returns which limit all processes of the cell together are over, if any.
 func (v *supervisor) over() string {
 	var u use
-	pids := descendants()
+	most := math.MaxInt
+	if v.spec.WatchProcesses {
+		most = v.spec.Processes + 1 // there may be very many more
+	}
+	pids := descendants(most, func(int) {})
 	for _, pid := range pids {
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
 			u.add(b)
@@ -179,11 +171,9 @@ func (v *supervisor) endAll(empty <-chan struct{}) {
 		if v.spec.Cgroup {
 			writeAt(groupFD, "cgroup.kill", "1")
 		}
-		// Stopped ones start no others while the rest is being found.
-		for _, sig := range []unix.Signal{unix.SIGSTOP, unix.SIGKILL} {
-			for _, pid := range descendants() {
-				unix.Kill(pid, sig)
-			}
+		// Stopped ones start no others while theirs are being found.
+		for _, pid := range descendants(math.MaxInt, func(pid int) { unix.Kill(pid, unix.SIGSTOP) }) {
+			unix.Kill(pid, unix.SIGKILL)
 		}
 		select {
 		case <-empty:
