@@ -463,6 +463,7 @@ func TestAWaitThatIsGivenUpDoesNotUndoWhatItWaitedFor(t *testing.T) {
 		})
 		s.deploys("db", Spec{})
 		s.expect(Building)
+		synctest.Wait() // it is being built
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := s.Remove(ctx, "db"); err == nil || !strings.Contains(err.Error(), "has not ended yet") {
