@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"claudemesh/broker/runner"
 	"claudemesh/wire"
 )
 
@@ -58,7 +59,7 @@ func (m *mesh) callDeployed(c *call, req *wire.MCPCall) (found bool, err error) 
 			return // too late
 		}
 		if err != nil {
-			r.end(callBroken)
+			r.end(outcomeOf(err))
 			r.answer(callFailed(asError(runnerFailed(err)).Message))
 			return
 		}
@@ -71,6 +72,13 @@ func (m *mesh) callDeployed(c *call, req *wire.MCPCall) (found bool, err error) 
 		return true, errServicesClosed
 	}
 	return true, nil
+}
+
+func outcomeOf(err error) string {
+	if errors.Is(err, runner.ErrBusy) {
+		return callRefusedBy
+	}
+	return callBroken
 }
 
 // runnerFailed says why a service could not be called.

@@ -27,11 +27,10 @@ type stage struct {
 
 	launched chan struct{} // has one when a real program was started
 
-	mu      sync.Mutex
-	builds  int // begun
-	starts  []*actor
-	built   map[string]source.Built
-	refused []string
+	mu     sync.Mutex
+	builds int // begun
+	starts []*actor
+	built  map[string]source.Built
 
 	building func(context.Context, source.Job) error
 	starting func(*actor) error
@@ -53,11 +52,6 @@ func (s *stage) again(dir string) {
 	r, err := New(Options{
 		Dir: dir, Log: slog.New(slog.DiscardHandler), Builds: make(chan struct{}, 1),
 		Changed: func(e Event) { s.events <- e },
-		Refused: func(why string) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.refused = append(s.refused, why)
-		},
 	})
 	if err != nil {
 		s.t.Fatal(err)

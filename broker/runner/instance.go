@@ -121,7 +121,7 @@ func (in *instance) end() {
 // drained is closed once no call is under way. No further one may begin.
 func (in *instance) drained() <-chan struct{} {
 	done := make(chan struct{})
-	go func() { // a call ends within callTime, and with the program
+	go func() { // a call ends within wire.ServiceCall, and with the program
 		in.calls.Wait()
 		close(done)
 	}()

@@ -1,3 +1,5 @@
+//go:build unix
+
 package runner
 
 import (
@@ -128,6 +130,16 @@ func perform(name string, args json.RawMessage, tools *string) string {
 	case "write":
 		err := os.WriteFile("scribble", nil, 0o600)
 		text = fmt.Sprint(err)
+	case "gobble":
+		var all [][]byte
+		for range 64 {
+			all = append(all, bytes.Repeat([]byte("x"), 16<<20))
+		}
+		text = strconv.Itoa(len(all))
+	case "escape": // out of the group, and of the care of who started it
+		child := exec.Command("sleep", "1000")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		text = fmt.Sprint(child.Start())
 	case "huge":
 		text = strings.Repeat("x", 50<<20)
 	case "large":

@@ -3,9 +3,11 @@ package runner
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,7 +26,7 @@ func real(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeAll(data) })
-	c := confine.New(t.Context(), confine.Options{Data: data, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	c := confine.New(t.Context(), confine.Options{Data: data, Admits: func(netip.Addr) bool { return true }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(func() { c.Close() })
 	s := &stage{t: t, events: make(chan Event, 1000)}
 	s.Runner, err = New(Options{
@@ -41,9 +43,6 @@ func real(t *testing.T) *stage {
 // needs skips a test that this machine cannot run.
 func needs(t *testing.T, s *stage, programs ...string) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("it installs from a registry")
-	}
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skip("there is no", p)
@@ -113,6 +112,69 @@ func TestAServerOfOthersLivesItsLife(t *testing.T) {
 	}
 	if left := processesIn(t, dir); len(left) > 0 {
 		t.Errorf("still there is %v", left)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the directory is there")
+	}
+}
+
+// copies has what is built be a copy of this binary, which plays a server.
+func (s *stage) copies() {
+	s.Runner.machine.check = func(spec Spec) error { return s.opts.Confiner.Check(spec.Limits) }
+	s.Runner.machine.build = func(_ context.Context, job source.Job) (source.Built, error) {
+		job.Installing()
+		server := filepath.Join(job.Dir, "server")
+		p, err := os.ReadFile(os.Args[0])
+		if err == nil {
+			err = os.WriteFile(server, p, 0o755)
+		}
+		return source.Built{Args: append([]string{server, playing}, job.Source.Args...), Work: job.Dir}, err
+	}
+}
+
+func TestAServiceIsKeptInItsCell(t *testing.T) {
+	t.Parallel()
+	s := real(t)
+	needs(t, s)
+	s.copies()
+	spec := Spec{Limits: confine.Limits{MemoryMB: 256}, Env: map[string]string{"FILE": vault("/etc/key.pem", "-----KEY-----"), "KEY": "s3cr3t-s3cr3t"}}
+	s.deploys("db", spec)
+	s.expectReal(Building, Installing, Running)
+
+	dir := filepath.Join(s.opts.Dir, "db")
+	if got := s.text("db", "read"); got != "-----KEY-----<nil>" {
+		t.Errorf("its file of secrets has %q", got)
+	}
+	if got := s.text("db", "write"); got == "<nil>" {
+		t.Error("it can change what it is made of")
+	}
+	for line := range strings.Lines(s.text("db", "environment")) {
+		name, _, _ := strings.Cut(line, "=")
+		if !slices.Contains([]string{"PATH", "HOME", "LANG", "TMPDIR", "FILE", "KEY"}, name) {
+			t.Errorf("it sees %s", line)
+		}
+	}
+	if got := s.text("db", "escape"); got != "<nil>" {
+		t.Error(got)
+	}
+	if _, err := s.Call(t.Context(), "db", "gobble", nil); err == nil || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("it takes more memory than it may: %v", err)
+	}
+	if e := s.expectReal(Restarting, Running); e.Restarts != 1 {
+		t.Errorf("told that %+v", e)
+	}
+	if n := len(processesIn(t, dir)); n != 1 {
+		t.Errorf("%d processes are there after the restart", n)
+	}
+	s.text("db", "escape")
+	if err := s.Stop(t.Context(), "db"); err != nil {
+		t.Error(err)
+	}
+	if left := processesIn(t, dir); len(left) > 0 {
+		t.Errorf("still there is %v", left)
+	}
+	if err := s.Remove(t.Context(), "db"); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("the directory is there")

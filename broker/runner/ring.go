@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"claudemesh/wire"
 )
 
 const (
-	keptLines = 1000
-	maxLine   = 2000     // bytes of a line that are kept
+	keptLines = wire.MaxServiceLog
 	maxRead   = 16 << 10 // bytes of a line that are looked at
 	minSecret = 8        // bytes of a value that is kept out of the log
 )
@@ -75,8 +76,8 @@ func (g *ring) add(prefix, line string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	line = prefix + g.secrets.Replace(line)
-	if len(line) > maxLine {
-		line = strings.ToValidUTF8(line[:maxLine-len("…")], "") + "…"
+	if len(line) > wire.MaxLogLine {
+		line = strings.ToValidUTF8(line[:wire.MaxLogLine-len("…")], "") + "…"
 	}
 	g.last++
 	g.lines[g.last%keptLines] = line

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"claudemesh/wire"
 )
 
 func TestTheLogKeepsItsLastLines(t *testing.T) {
@@ -68,7 +70,7 @@ func TestLinesAreFitToBeShown(t *testing.T) {
 	if !slices.Equal(lines, want) {
 		t.Errorf("%q", lines)
 	}
-	if len(cut) > maxLine || !strings.HasSuffix(cut, "é…") {
+	if len(cut) > wire.MaxLogLine || !strings.HasSuffix(cut, "é…") {
 		t.Errorf("a long line has %d bytes and ends with %q", len(cut), cut[len(cut)-10:])
 	}
 }

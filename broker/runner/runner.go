@@ -13,7 +13,7 @@ import (
 	"claudemesh/wire"
 )
 
-// Options are what a Runner works with. All but Refused are required.
+// Options are what a Runner works with. All are required.
 type Options struct {
 	Dir string // of the services of the mesh, absolute; made where it is not there
 	Log *slog.Logger
@@ -26,20 +26,7 @@ type Options struct {
 	// Builds bounds how many builds there are at once, by its capacity; Runners
 	// share it.
 	Builds chan struct{}
-	// Refused, unless nil, is told why a call was refused or given up: one of the
-	// Refusals.
-	Refused func(reason string)
 }
-
-// Reasons for which a call gets no result that the service gave.
-const (
-	RefusedFull  = "queue_full" // as many calls wait for the service as may
-	RefusedLate  = "timeout"    // the service has not answered in time
-	RefusedEnded = "ended"      // it ended during the call
-)
-
-// Refusals lists the reasons.
-var Refusals = [...]string{RefusedFull, RefusedLate, RefusedEnded}
 
 // A Spec is what a service is made of and how it is run.
 type Spec struct {
@@ -52,18 +39,18 @@ type Spec struct {
 	Limits confine.Limits
 }
 
-// A Status is where a service stands. Its values are those of wire.
-type Status string
+// A Status is where a service stands.
+type Status = wire.ServiceStatus
 
 // The statuses of a service.
 const (
-	Building   Status = "building"   // its source is being fetched
-	Installing Status = "installing" // what it needs is being installed
-	Running    Status = "running"    // it is up and has told its tools
-	Restarting Status = "restarting" // it has ended, and is started again
-	Crashed    Status = "crashed"    // it has ended too often and is given up
-	Failed     Status = "failed"     // it could not be built or started
-	Stopped    Status = "stopped"    // on purpose
+	Building   = wire.ServiceBuilding
+	Installing = wire.ServiceInstalling
+	Running    = wire.ServiceRunning
+	Restarting = wire.ServiceRestarting
+	Crashed    = wire.ServiceCrashed
+	Failed     = wire.ServiceFailed
+	Stopped    = wire.ServiceStopped
 )
 
 // A Cause says what an Event comes from.
@@ -97,8 +84,11 @@ type Event struct {
 	Restarts int            // since it was last well for a while
 }
 
-// ErrUnknown is returned for the name of a service that the Runner was not told of.
-var ErrUnknown = errors.New("there is no such service")
+// Errors of Call that say what may be done about it.
+var (
+	ErrUnknown = errors.New("there is no such service")
+	ErrBusy    = errors.New("too many calls wait for it already: try again in a moment")
+)
 
 // A Runner runs the services of a mesh. It is safe for concurrent use.
 type Runner struct {

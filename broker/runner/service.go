@@ -11,11 +11,10 @@ import (
 )
 
 const (
-	maxLives  = 8                // of one service that have not ended
-	maxCalls  = 16               // of one service under way
-	maxQueue  = 64               // that wait for their turn
-	callTime  = 25 * time.Second // for a call, with the time it waits
-	maxReason = 1000             // characters of an error that is told
+	maxLives  = 8    // of one service that have not ended
+	maxCalls  = 16   // of one service under way
+	maxQueue  = 64   // that wait for their turn
+	maxReason = 1000 // characters of an error that is told
 )
 
 // A service is what a Runner knows under a name.
@@ -70,8 +69,9 @@ func (s *service) take() (*instance, error) {
 }
 
 // Call calls a tool of a service that runs with an object of arguments, and
-// returns the whole result, at most wire.MaxCallResult bytes, within 25 s. The
-// first words of its errors say which service, and what of it: ErrUnknown, or
+// returns the whole result, at most wire.MaxCallResult bytes, within
+// wire.ServiceCall, in which it may have to wait for its turn: ErrBusy if too many
+// do. Errors say which service, and what of it: that there is none (ErrUnknown),
 // that it is not running, ended during the call, gave no answer in time, or
 // answered with an error.
 func (r *Runner) Call(ctx context.Context, name, tool string, args wire.Value) (wire.Value, error) {
@@ -86,10 +86,9 @@ func (r *Runner) Call(ctx context.Context, name, tool string, args wire.Value) (
 	case s.queue <- struct{}{}:
 		defer func() { <-s.queue }()
 	default:
-		r.refused(RefusedFull)
-		return nil, fmt.Errorf("service %q has %d calls to answer already: try again in a moment", name, cap(s.queue))
+		return nil, fmt.Errorf("service %q: %w", name, ErrBusy)
 	}
-	late, cancel := context.WithTimeout(ctx, callTime)
+	late, cancel := context.WithTimeout(ctx, wire.ServiceCall)
 	defer cancel()
 	select {
 	case s.slots <- struct{}{}:
@@ -109,7 +108,6 @@ func (r *Runner) Call(ctx context.Context, name, tool string, args wire.Value) (
 	case late.Err() != nil:
 		return nil, s.late(ctx)
 	case in.ended():
-		r.refused(RefusedEnded)
 		return nil, fmt.Errorf("service %q: during the call %s", name, s.told(in.Why()))
 	}
 	return nil, fmt.Errorf("service %q: %s", name, s.told(err))
@@ -120,14 +118,7 @@ func (s *service) late(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.r.refused(RefusedLate)
-	return fmt.Errorf("service %q has not answered within %s", s.name, callTime)
-}
-
-func (r *Runner) refused(reason string) {
-	if r.opts.Refused != nil {
-		r.opts.Refused(reason)
-	}
+	return fmt.Errorf("service %q has not answered within %s", s.name, wire.ServiceCall)
 }
 
 // told is an error as others may read it.
