@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -278,6 +279,32 @@ func TestAMeshThatCannotBeOpenedKeepsTheOlderKeys(t *testing.T) {
 	b.start()
 	b.keysAre("1 keys, resealing false")
 	b.readable(two.mesh, 3)
+}
+
+// A column that is left out would be lost with the key that it is under.
+func TestEveryColumnThatIsSealedIsSealedAnew(t *testing.T) {
+	t.Parallel()
+	want := map[string]bool{"webhook.signing": true, "watch.headers": true, "service.secrets": true} // as keepsSecrets and keepsService have them
+	table, column := regexp.MustCompile(`(?i)^CREATE TABLE (\w+)`), regexp.MustCompile(`(?i)^\s*(\w+)\s+BLOB.*--.*\bsealed\b`)
+	for _, name := range must(filepath.Glob(filepath.Join("..", "store", "migrations", "*.sql"))) {
+		in := ""
+		for line := range strings.Lines(string(must(os.ReadFile(name)))) {
+			if m := table.FindStringSubmatch(line); m != nil {
+				in = m[1]
+			}
+			m := column.FindStringSubmatch(line)
+			if m == nil {
+				continue
+			}
+			if !want[in+"."+m[1]] {
+				t.Errorf("%s.%s is sealed: have its feature seal it anew, and this file's tests keep one", in, m[1])
+			}
+			delete(want, in+"."+m[1])
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no migration has %v", want)
+	}
 }
 
 // rotationChild, in the environment, has TestRotationThatIsKilled rotate the

@@ -73,8 +73,8 @@ func checkMount(key, path string) error {
 	switch {
 	case path == "":
 		return fmt.Errorf("the vault entry %s has no path for its file: refer to it as $vault:%s:file:<path>", key, key)
-	case utf8.RuneCountInString(path) > wire.MaxPath, wire.HasControl(path), slices.Contains(strings.Split(path, "/"), ".."), strings.Trim(path, "/.") == "":
-		return wire.Errorf(wire.BadRequest, "the path for the file of %s must name a file, without .. and control characters, in at most %d characters", key, wire.MaxPath)
+	case len(path) > wire.MaxPath, wire.HasControl(path), strings.Contains(path, `\`), slices.Contains(strings.Split(path, "/"), ".."), strings.Trim(path, "/.") == "":
+		return wire.Errorf(wire.BadRequest, "the path for the file of %s must name a file, without .., backslashes and control characters, in at most %d bytes", key, wire.MaxPath)
 	}
 	return nil
 }

@@ -160,11 +160,11 @@ func ParseVaultFileValue(value string) (path string, content []byte, ok bool, er
 	}
 	i := strings.LastIndexByte(rest, ':')
 	if i < 0 {
-		return "", nil, true, Errorf(BadRequest, "a file of the vault has no path: refer to it as $vault:key:file:path")
+		return "", nil, true, Errorf(BadRequest, "it must be %s<path>:<base64>", vaultFileValue)
 	}
 	content, err = base64.StdEncoding.Strict().DecodeString(rest[i+1:])
 	if err != nil {
-		return rest[:i], nil, true, Errorf(BadRequest, "a file of the vault is no base64")
+		return rest[:i], nil, true, Errorf(BadRequest, "its content is not base64")
 	}
 	return rest[:i], content, true, nil
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,9 +16,6 @@ import (
 	"claudemesh/wire"
 )
 
-// vaultFile begins a value that becomes a file: __vault_file__:<path>:<base64>.
-const vaultFile = "__vault_file__:"
-
 // A secretFile is a value that becomes a file.
 type secretFile struct {
 	path string // below the directory of secrets
@@ -28,19 +24,14 @@ type secretFile struct {
 
 // parseSecret returns the file that a value becomes, nil if it is none.
 func parseSecret(name, value string) (*secretFile, error) {
-	rest, ok := strings.CutPrefix(value, vaultFile)
+	named, data, ok, err := wire.ParseVaultFileValue(value)
 	if !ok {
 		return nil, nil
 	}
-	i := strings.LastIndexByte(rest, ':')
-	if i < 0 {
-		return nil, fmt.Errorf("the variable %s is no file of a vault: it must be %s<path>:<base64>", name, vaultFile)
-	}
-	data, err := base64.StdEncoding.DecodeString(rest[i+1:])
 	if err != nil {
-		return nil, fmt.Errorf("the file of the variable %s is not base64", name)
+		return nil, fmt.Errorf("the variable %s is no file of a vault: %w", name, err)
 	}
-	p := strings.TrimLeft(rest[:i], "/")
+	p := strings.TrimLeft(named, "/")
 	if slices.Contains(strings.Split(p, "/"), "..") || strings.ContainsAny(p, "\x00\\") {
 		return nil, fmt.Errorf("the path of the file of the variable %s leads out of its directory: leave the .. out", name)
 	}

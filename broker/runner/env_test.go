@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"claudemesh/wire"
 )
 
-func vault(path, data string) string {
-	return vaultFile + path + ":" + base64.StdEncoding.EncodeToString([]byte(data))
-}
+func vault(path, data string) string { return wire.VaultFileValue(path, []byte(data)) }
 
 func TestVariablesAreChecked(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -31,8 +31,8 @@ func TestVariablesAreChecked(t *testing.T) {
 		"backslash":     {map[string]string{"A": vault(`..\x`, "")}, "leads out"},
 		"no path":       {map[string]string{"A": vault("/", "")}, "no path"},
 		"the directory": {map[string]string{"A": vault("./.", "")}, "no path"},
-		"half":          {map[string]string{"A": vaultFile + "x"}, "must be __vault_file__"},
-		"no base64":     {map[string]string{"A": vaultFile + "x:%%"}, "not base64"},
+		"half":          {map[string]string{"A": "__vault_file__:x"}, "must be __vault_file__"},
+		"no base64":     {map[string]string{"A": "__vault_file__:x:%%"}, "not base64"},
 		"same":          {map[string]string{"A": vault("x", ""), "B": vault("/./x", "")}, "same path"},
 		"under":         {map[string]string{"A": vault("x", ""), "B": vault("x/y", "")}, "same path"},
 	} {
