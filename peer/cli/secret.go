@@ -14,8 +14,6 @@ import (
 // secret asks the person at the terminal for a line, which is not shown as it
 // is typed. The terminal is as it was before also after an interrupt.
 func (e *Env) secret(ctx context.Context, prompt string) ([]byte, error) {
-	e.Err().Printf("%s (it is not shown): ", prompt)
-	defer e.Err().Printf("\n")
 	read := func() ([]byte, error) { // where a test is the terminal
 		line, err := bufio.NewReader(io.LimitReader(e.Stdin, wire.MaxVaultValue+3)).ReadBytes('\n')
 		return withoutLineBreak(line), err
@@ -26,8 +24,13 @@ func (e *Env) secret(ctx context.Context, prompt string) ([]byte, error) {
 			return nil, err
 		}
 		defer term.Restore(int(f.Fd()), before)
+		if err := hideTyping(int(f.Fd())); err != nil { // before anybody is asked
+			return nil, err
+		}
 		read = func() ([]byte, error) { return term.ReadPassword(int(f.Fd())) }
 	}
+	e.Err().Printf("%s (it is not shown): ", prompt)
+	defer e.Err().Printf("\n")
 	type line struct {
 		text []byte
 		err  error
