@@ -144,10 +144,18 @@ func (s *mcpSession) works(tool string, args any) string {
 	return text
 }
 
-// open waits for the welcome, which comes when the mesh is open.
+// open waits for the welcome, which comes when the mesh is open. News of peers
+// may come before it, and stay.
 func (s *mcpSession) open() {
 	s.t.Helper()
-	if m := s.note(); m.Method != "notifications/claude/channel" || m.Params.Meta["kind"] != "welcome" {
+	m := s.note()
+	var news []mcpMessage
+	for m.Params.Meta["kind"] == "system" {
+		news = append(news, m)
+		m = s.note()
+	}
+	s.notes = append(news, s.notes...)
+	if m.Method != "notifications/claude/channel" || m.Params.Meta["kind"] != "welcome" {
 		s.t.Fatalf("no welcome: %+v", m)
 	}
 }
