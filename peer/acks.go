@@ -104,7 +104,7 @@ func (c *Client) acknowledge(ctx context.Context, a wire.ClientAck, proto int) e
 		return nil
 	}
 	// Beyond the limit of other calls, which must not hold up what was seen.
-	_, err := c.roundTrip(ctx, a, (wire.Ack{}).FrameType(), maxCalls+1)
+	_, err := c.roundTrip(ctx, a, &call{want: (wire.Ack{}).FrameType()}, maxCalls+1)
 	e, refused := errors.AsType[*wire.Error](err)
 	if !refused || e.Code == wire.RateLimited || e.Code == wire.Unavailable || e.Code == wire.Internal {
 		return err

@@ -84,7 +84,8 @@ type Client struct {
 	sent      uint64              // numbers the sends
 	desired   desired
 	streams   map[string]*Subscription // by name of the stream
-	rest      int                      // of the mail, when it was drained
+	services  services
+	rest      int // of the mail, when it was drained
 	isDrained bool
 }
 

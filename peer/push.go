@@ -71,6 +71,8 @@ func (c *Client) systemEvent(p *wire.Push) {
 	case wire.EventPeerJoined, wire.EventPeerReturned, wire.EventPeerLeft,
 		wire.EventPeerVisible, wire.EventPeerHidden, wire.EventProfileUpdated:
 		c.peers.forget()
+	case wire.EventMCPDeployed, wire.EventMCPUndeployed, wire.EventMCPUpdated, wire.EventMCPCrashed:
+		c.serviceEvent(p)
 	}
 	c.events.add(Event{Frame: *p, ReceivedAt: time.Now()})
 }

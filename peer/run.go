@@ -151,6 +151,7 @@ func (c *Client) opened(k *conn, ack wire.HelloAck) []wish {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn, c.hello = k, ack
+	c.services.reset(ack.Services)
 	waiting := make([]*Sending, 0, len(c.sends))
 	for _, s := range c.sends {
 		waiting = append(waiting, s)
