@@ -54,3 +54,8 @@ func HostSessionID(getenv func(string) string) string {
 // LaunchedWithChannel is the variable by which launch tells the MCP server of
 // the session, with 1, that the host was started with its channel.
 const LaunchedWithChannel = "CLAUDEMESH_LAUNCHED_WITH_CHANNEL"
+
+// NativeServices is the variable by which launch tells the MCP server of the
+// session which deployed services the host has as servers of their own: their
+// names, with commas.
+const NativeServices = "CLAUDEMESH_NATIVE_SERVICES"

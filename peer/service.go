@@ -124,10 +124,49 @@ func (c *Client) Services() []wire.DeployedService {
 	return slices.SortedFunc(maps.Values(c.services.byName), func(a, b wire.DeployedService) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// FetchServiceTools asks for the tools of those services that came without: a
+// hello carries only so many.
+func (c *Client) FetchServiceTools(ctx context.Context) error {
+	for _, d := range c.Services() {
+		if len(d.Tools) > 0 {
+			continue
+		}
+		res, err := Call(ctx, c, wire.MCPSchema{ServerName: d.Name})
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		if now, ok := c.services.byName[d.Name]; ok && len(now.Tools) == 0 && len(res.Tools) > 0 {
+			now.Tools = res.Tools
+			c.services.put(now)
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
 // ServicesChanged returns a channel that is closed when Services are others
 // the next time. Take it before looking at them.
 func (c *Client) ServicesChanged() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.services.changed.wait()
+}
+
+// FillSecrets puts the values of the vault in the places of the references to
+// them, in the environment of what is deployed and in its source's token, and
+// returns the keys of those. It fails as ResolveVault does.
+func (c *Client) FillSecrets(ctx context.Context, req *wire.MCPDeploy) (keys []string, err error) {
+	if req.Config.Env, keys, err = c.ResolveVault(ctx, req.Config.Env); err != nil {
+		return nil, err
+	}
+	const token = "the token of the source"
+	auth, more, err := c.ResolveVault(ctx, map[string]string{token: req.Source.Auth})
+	if err != nil {
+		return nil, err
+	}
+	req.Source.Auth = auth[token]
+	keys = append(keys, more...)
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
 }

@@ -30,6 +30,7 @@ type hub struct {
 	ways   *ways
 	tally  *tally
 	asked  *asked
+	svc    *svcTools
 	rhythm rhythm
 	start  time.Time
 	calls  atomic.Int64 // of tools
@@ -62,10 +63,12 @@ type mesh struct {
 }
 
 func newHub(who identity, dir string, log *slog.Logger) *hub {
-	return &hub{
+	h := &hub{
 		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), asked: newAsked(), start: time.Now(),
 		loaded: make(chan struct{}), opened: make(chan struct{}), pings: make(map[string]chan time.Time),
 	}
+	h.svc = &svcTools{hub: h, chosen: svcChosen("core")}
+	return h
 }
 
 // reload makes the connections those of the configuration: new meshes are
@@ -109,6 +112,7 @@ func (h *hub) reload(ctx context.Context) {
 		if !slices.Contains(kept, m) {
 			h.disconnect(ctx, m)
 			h.offersChanged()
+			h.svc.refresh()
 		}
 	}
 }
@@ -140,6 +144,7 @@ func (h *hub) connect(ctx context.Context, c *peer.Config, entry peer.Mesh) (*me
 	m.done.Go(func() { h.follow(ctx, m) })
 	m.done.Go(func() { h.greet(ctx, m) })
 	m.done.Go(func() { h.attend(ctx, m) })
+	m.done.Go(func() { h.attendServices(ctx, m) })
 	return m, nil
 }
 
@@ -228,6 +233,12 @@ func (h *hub) event(m *mesh, p *wire.Push) {
 		var u wire.ProfileUpdated
 		if wire.Decode(p.EventData, &u) == nil && u.MessageMode != nil && validMode(*u.MessageMode) {
 			h.post.setMode(*u.MessageMode)
+		}
+	}
+	if p.Event == wire.EventMCPUndeployed {
+		var e wire.MCPUndeployed
+		if wire.Decode(p.EventData, &e) == nil {
+			h.svc.ended(e.Name)
 		}
 	}
 	if n, ok := eventNews(p); ok {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +29,7 @@ const (
 type link struct {
 	mcp         *server.MCPServer
 	offers      *offers
+	svc         *svcTools // nil without
 	log         *slog.Logger
 	answered    chan struct{} // closed when the first message of the host was dealt with
 	initialized chan struct{} // closed when the host says so
@@ -126,7 +129,11 @@ type incoming struct {
 	ID     json.RawMessage `json:"id"`
 	Params struct {
 		RequestID json.RawMessage `json:"requestId"` // of what is cancelled
+		Name      json.RawMessage `json:"name"`      // of a tool
 		Arguments json.RawMessage `json:"arguments"` // of a tool
+		Meta      struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
 	} `json:"params"`
 }
 
@@ -145,7 +152,11 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	hasID := len(in.ID) > 0 && string(in.ID) != "null"
 	switch {
 	case hasID && (in.Method == "tools/call" || offered(in.Method)):
-		l.call(context.WithValue(ctx, argumentsKey{}, in.Params.Arguments), string(in.ID), in.Method, line)
+		ctx = context.WithValue(ctx, argumentsKey{}, in.Params.Arguments)
+		if token := in.Params.Meta.ProgressToken; isProgressToken(token) {
+			ctx = context.WithValue(ctx, progressKey{}, &progress{link: l, token: token})
+		}
+		l.call(ctx, string(in.ID), &in, line)
 		return
 	case in.Method == "notifications/cancelled":
 		l.cancelCall(string(in.Params.RequestID))
@@ -156,7 +167,7 @@ func (l *link) handle(ctx context.Context, line []byte) {
 		return
 	}
 	if answer := l.mcp.HandleMessage(ctx, line); answer != nil {
-		l.write(answer)
+		l.write(l.withServices(answer))
 	}
 	if in.Method == "notifications/initialized" {
 		l.begun()
@@ -190,7 +201,7 @@ func (l *link) begun() {
 }
 
 // call answers a request beside the reader.
-func (l *link) call(ctx context.Context, id, method string, line []byte) {
+func (l *link) call(ctx context.Context, id string, in *incoming, line []byte) {
 	ctx, cancel := context.WithCancel(ctx)
 	l.mu.Lock()
 	_, taken := l.calls[id]
@@ -211,7 +222,7 @@ func (l *link) call(ctx context.Context, id, method string, line []byte) {
 	l.tools.Go(func() {
 		defer cancel()
 		w := new(written)
-		answer := l.answer(context.WithValue(ctx, writtenKey{}, w), id, method, line)
+		answer := l.answer(context.WithValue(ctx, writtenKey{}, w), id, in, line)
 		l.mu.Lock()
 		delete(l.calls, id) // the host may use the id again once it has the answer
 		l.mu.Unlock()
@@ -227,15 +238,37 @@ func (l *link) call(ctx context.Context, id, method string, line []byte) {
 }
 
 // answer runs a tool, or lists or reads what else is offered.
-func (l *link) answer(ctx context.Context, id, method string, line []byte) any {
-	if !offered(method) {
+func (l *link) answer(ctx context.Context, id string, in *incoming, line []byte) any {
+	var tool string
+	switch {
+	case offered(in.Method):
+	case l.svc != nil && json.Unmarshal(in.Params.Name, &tool) == nil && strings.HasPrefix(tool, svcPrefix):
+		return response{mcp.JSONRPC_VERSION, json.RawMessage(id), l.svc.call(ctx, tool)}
+	default:
 		return l.mcp.HandleMessage(ctx, line)
 	}
-	result, code, err := l.offers.answer(ctx, method, line)
+	result, code, err := l.offers.answer(ctx, in.Method, line)
 	if err != nil {
 		return mcp.NewJSONRPCError(mcp.NewRequestId(json.RawMessage(id)), code, err.Error(), nil)
 	}
 	return response{mcp.JSONRPC_VERSION, json.RawMessage(id), result}
+}
+
+// withServices adds the tools of deployed services to a list of tools. mcp-go
+// does not know of them, for it ends the program over a definition that it
+// does not like, and these are a peer's.
+func (l *link) withServices(answer mcp.JSONRPCMessage) any {
+	res, ok := answer.(mcp.JSONRPCResponse)
+	if !ok || l.svc == nil {
+		return answer
+	}
+	list, ok := res.Result.(mcp.ListToolsResult)
+	if !ok {
+		return answer
+	}
+	list.Tools = append(slices.Clone(list.Tools), l.svc.list()...)
+	res.Result = list
+	return res
 }
 
 func (l *link) cancelCall(id string) {

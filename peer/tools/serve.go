@@ -59,8 +59,10 @@ func Serve(ctx context.Context, o Options) error {
 	who := identify(hostEnv(o.Getenv), c)
 	h := newHub(who, o.ConfigDir, o.Logger)
 	h.post.wasPrompted(promptedIDs(o.Getenv))
+	h.svc.chosen, h.svc.native = svcChosen(o.Tools), nativeServices(hostEnv(o.Getenv))
 	offers := &offers{hub: h, all: providers()}
 	l := newLink(newServer(h, listed, offers, o.Version), offers, o.Stdout, o.Logger)
+	l.svc = h.svc
 	h.ways = &ways{hub: h, link: l, channel: newChannel(o.Getenv, commandLine(os.Getppid())), native: newNative(o.Getenv)}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -103,7 +105,7 @@ func run(ctx context.Context, h *hub) {
 func newServer(h *hub, listed []tool, offers *offers, version string) *server.MCPServer {
 	options := []server.ServerOption{
 		server.WithInstructions(instructions(&h.who, listed)),
-		server.WithToolCapabilities(false),
+		server.WithToolCapabilities(true),
 		server.WithExperimental(map[string]any{"claude/channel": map[string]any{}}),
 		server.WithRecovery(),
 	}

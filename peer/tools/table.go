@@ -45,7 +45,7 @@ func table() []tool {
 		stateTools(), memoryTools(), contextTools(),
 		taskTools(), reserveTools(),
 		scheduleTools(), clockTools(), webhookTools(), urlWatchTools(),
-		streamTools(), skillTools(), mcpTools(), vaultTools(), auditTools(),
+		streamTools(), skillTools(), mcpTools(), serviceTools(), vaultTools(), auditTools(),
 	)
 }
 
@@ -61,6 +61,9 @@ func chosen(which string) ([]tool, error) {
 	var out []tool
 	for name := range strings.SplitSeq(which, ",") {
 		name = strings.TrimSpace(name)
+		if strings.HasPrefix(name, svcPrefix) { // whether there is such a one, its mesh says later
+			continue
+		}
 		i := slices.IndexFunc(all, func(t tool) bool { return t.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no tool %q: --tools takes core, all, or names of %s", name, strings.Join(Names(), ", "))
@@ -168,6 +171,8 @@ func typeSchema(t reflect.Type, enum string) string {
 	switch {
 	case t == reflect.TypeFor[wire.Value]():
 		return `"type":["object","array","string","number","boolean","null"]`
+	case t == reflect.TypeFor[scopeArg]():
+		return `"type":["string","object"]`
 	case t == reflect.TypeFor[list]():
 		return `"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]`
 	case t == reflect.TypeFor[object]():

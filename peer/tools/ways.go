@@ -201,6 +201,8 @@ func eventLine(p *wire.Push) string {
 		return fmt.Sprintf("[system] %q removed the skill %q", neutralLine(s.By, nameLen), neutralLine(s.Name, wire.MaxSkillName))
 	case wire.EventMCPRegistered, wire.EventMCPUnregistered, wire.EventMCPOffline, wire.EventMCPRestored:
 		return serverLine(p)
+	case wire.EventMCPDeployed, wire.EventMCPUndeployed, wire.EventMCPScopeChanged, wire.EventMCPCrashed, wire.EventMCPUpdated:
+		return serviceLine(p)
 	case wire.EventMessageExpired:
 		var x wire.MessageExpired
 		if wire.Decode(p.EventData, &x) != nil {
