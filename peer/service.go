@@ -124,7 +124,7 @@ func (c *Client) Services() []wire.DeployedService {
 	return slices.SortedFunc(maps.Values(c.services.byName), func(a, b wire.DeployedService) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// FetchServiceTools asks for the tools of those services that came without: a
+// FetchServiceTools asks for the tools of those services that came without any: a
 // hello carries only so many.
 func (c *Client) FetchServiceTools(ctx context.Context) error {
 	for _, d := range c.Services() {

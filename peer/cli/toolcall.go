@@ -22,7 +22,8 @@ func callCommand() Command {
 	var whole string
 	return Command{
 		Name: "call", Theme: Share, Args: "<server> <tool> [key=value]...", Short: "Call a tool of a server of the mesh",
-		Long: `The tool runs on the machine of its host, for 30 s at most. A value is what the
+		Long: `The tool runs on the machine of its host, or on the broker if it is a service's, for 30 s
+at most. A value is what the
 tool's schema says it is: a text, or JSON. What it prints are words of a peer.`,
 		Examples: []string{"claudemesh call db query sql='select 1'", `claudemesh call db query --args '{"sql": "select 1"}' --json`},
 		Mesh:     true, JSON: true, Output: calledJSON{},
@@ -84,7 +85,7 @@ func toolArguments(ctx context.Context, c *peer.Client, server, tool, whole stri
 
 // textArguments returns which arguments of a tool are texts by its schema.
 func textArguments(ctx context.Context, c *peer.Client, server, tool string) (map[string]bool, error) {
-	servers, err := c.ToolServers(ctx, server)
+	servers, err := toolServers(ctx, c, server)
 	texts := make(map[string]bool)
 	for _, s := range servers {
 		for _, t := range s.Tools {

@@ -2,25 +2,34 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
 )
 
+// toolServerJSON is a tool server that a session hosts, or a service that the
+// broker runs.
+type toolServerJSON struct {
+	wire.MCPServer
+	Service bool `json:"service,omitempty"` // the broker runs it; hostedBy is who deployed it then
+}
+
 func toolsCommand() Command {
 	return Command{
 		Name: "tools", Theme: Share, Args: "[server]", Short: "List the tool servers of the mesh and their tools",
-		Long:     "With the name of a server: that one, with the schemas of its tools.",
+		Long: `Those that members lend, and the services that run on the broker and that you may use.
+With the name of a server: that one, with the schemas of its tools.`,
 		Examples: []string{"claudemesh tools", "claudemesh tools db --json"},
-		Mesh:     true, JSON: true, Output: []wire.MCPServer{},
+		Mesh:     true, JSON: true, Output: []toolServerJSON{},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
 				}
-				servers, err := c.ToolServers(ctx, name)
+				servers, err := toolServers(ctx, c, name)
 				if err != nil {
 					return err
 				}
@@ -38,12 +47,43 @@ func toolsCommand() Command {
 	}
 }
 
-func printServers(env *Env, mesh string, servers []wire.MCPServer) {
+// toolServers lists both kinds, or the one with that name and its schemas.
+func toolServers(ctx context.Context, c *peer.Client, name string) ([]toolServerJSON, error) {
+	live, err := c.ToolServers(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	all := []toolServerJSON{}
+	for _, s := range live {
+		all = append(all, toolServerJSON{MCPServer: s})
+	}
+	if err := c.FetchServiceTools(ctx); err != nil {
+		return nil, err
+	}
+	for _, d := range c.Services() {
+		if name != "" && d.Name != name {
+			continue
+		}
+		s := toolServerJSON{Service: true, MCPServer: wire.MCPServer{Name: d.Name, Description: d.Description, HostedBy: d.DeployedBy, Online: true, Tools: slices.Clone(d.Tools)}}
+		for i := range s.Tools {
+			if name == "" {
+				s.Tools[i].InputSchema = nil
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func printServers(env *Env, mesh string, servers []toolServerJSON) {
 	if len(servers) == 0 {
-		env.Out().Printf("Nobody lends a tool server to %s. `claudemesh lend <name> -- <command>` does.\n", mesh)
+		env.Out().Printf("Nobody lends a tool server to %s, and it runs no service for you. `claudemesh lend <name> -- <command>` and `claudemesh deploy` make some.\n", mesh)
 	}
 	for _, s := range servers {
 		state := "hosted by " + s.HostedBy
+		if s.Service {
+			state = "a service of the broker, deployed by " + s.HostedBy
+		}
 		if !s.Online {
 			state += ", offline"
 		}
