@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +28,7 @@ const (
 type link struct {
 	mcp         *server.MCPServer
 	offers      *offers
-	svc         *svcTools // nil without
+	more        toolSource // nil without
 	log         *slog.Logger
 	answered    chan struct{} // closed when the first message of the host was dealt with
 	initialized chan struct{} // closed when the host says so
@@ -41,6 +40,19 @@ type link struct {
 	mu    sync.Mutex
 	ready bool                          // initialized is closed
 	calls map[string]context.CancelFunc // by the JSON of their id
+}
+
+// A toolSource has tools besides those of the table, which come and go. It tells
+// the host of that itself.
+type toolSource interface {
+	// has reports whether a call of that name is for it, whether or not there is
+	// such a tool now.
+	has(name string) bool
+	// list may wait, if waits says so.
+	list(ctx context.Context) []mcp.Tool
+	waits() bool
+	// call calls a tool. Its failures are results too.
+	call(ctx context.Context, name string) *mcp.CallToolResult
 }
 
 func newLink(m *server.MCPServer, offers *offers, out io.Writer, log *slog.Logger) *link {
@@ -151,7 +163,7 @@ func (l *link) handle(ctx context.Context, line []byte) {
 	}
 	hasID := len(in.ID) > 0 && string(in.ID) != "null"
 	switch {
-	case hasID && (in.Method == "tools/call" || offered(in.Method)):
+	case hasID && (in.Method == "tools/call" || offered(in.Method) || in.Method == "tools/list" && l.more != nil && l.more.waits()):
 		ctx = context.WithValue(ctx, argumentsKey{}, in.Params.Arguments)
 		if token := in.Params.Meta.ProgressToken; isProgressToken(token) {
 			ctx = context.WithValue(ctx, progressKey{}, &progress{link: l, token: token})
@@ -167,7 +179,7 @@ func (l *link) handle(ctx context.Context, line []byte) {
 		return
 	}
 	if answer := l.mcp.HandleMessage(ctx, line); answer != nil {
-		l.write(l.withServices(answer))
+		l.write(l.withMore(ctx, answer))
 	}
 	if in.Method == "notifications/initialized" {
 		l.begun()
@@ -242,10 +254,10 @@ func (l *link) answer(ctx context.Context, id string, in *incoming, line []byte)
 	var tool string
 	switch {
 	case offered(in.Method):
-	case l.svc != nil && json.Unmarshal(in.Params.Name, &tool) == nil && strings.HasPrefix(tool, svcPrefix):
-		return response{mcp.JSONRPC_VERSION, json.RawMessage(id), l.svc.call(ctx, tool)}
+	case in.Method == "tools/call" && l.more != nil && json.Unmarshal(in.Params.Name, &tool) == nil && l.more.has(tool):
+		return response{mcp.JSONRPC_VERSION, json.RawMessage(id), l.more.call(ctx, tool)}
 	default:
-		return l.mcp.HandleMessage(ctx, line)
+		return l.withMore(ctx, l.mcp.HandleMessage(ctx, line))
 	}
 	result, code, err := l.offers.answer(ctx, in.Method, line)
 	if err != nil {
@@ -254,19 +266,22 @@ func (l *link) answer(ctx context.Context, id string, in *incoming, line []byte)
 	return response{mcp.JSONRPC_VERSION, json.RawMessage(id), result}
 }
 
-// withServices adds the tools of deployed services to a list of tools. mcp-go
-// does not know of them, for it ends the program over a definition that it
-// does not like, and these are a peer's.
-func (l *link) withServices(answer mcp.JSONRPCMessage) any {
+// withMore adds to a list of tools those that come and go. mcp-go does not know
+// of them, for it ends the program over a definition that it does not like, and
+// these are a peer's.
+func (l *link) withMore(ctx context.Context, answer mcp.JSONRPCMessage) any {
 	res, ok := answer.(mcp.JSONRPCResponse)
-	if !ok || l.svc == nil {
+	if !ok || l.more == nil {
 		return answer
 	}
 	list, ok := res.Result.(mcp.ListToolsResult)
 	if !ok {
 		return answer
 	}
-	list.Tools = append(slices.Clone(list.Tools), l.svc.list()...)
+	list.Tools = append(slices.Clone(list.Tools), l.more.list(ctx)...)
+	if list.Tools == nil {
+		list.Tools = []mcp.Tool{}
+	}
 	res.Result = list
 	return res
 }

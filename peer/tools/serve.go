@@ -62,7 +62,7 @@ func Serve(ctx context.Context, o Options) error {
 	h.svc.chosen, h.svc.native = svcChosen(o.Tools), nativeServices(hostEnv(o.Getenv))
 	offers := &offers{hub: h, all: providers()}
 	l := newLink(newServer(h, listed, offers, o.Version), offers, o.Stdout, o.Logger)
-	l.svc = h.svc
+	l.more = h.svc
 	h.ways = &ways{hub: h, link: l, channel: newChannel(o.Getenv, commandLine(os.Getppid())), native: newNative(o.Getenv)}
 
 	ctx, cancel := context.WithCancel(ctx)

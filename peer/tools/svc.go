@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -248,8 +249,11 @@ func hostSchema(schema wire.Value) json.RawMessage {
 	return neutralJSON(out)
 }
 
+func (s *svcTools) has(name string) bool { return strings.HasPrefix(name, svcPrefix) }
+func (s *svcTools) waits() bool          { return false }
+
 // list returns the tools for the host, by name.
-func (s *svcTools) list() []mcp.Tool {
+func (s *svcTools) list(context.Context) []mcp.Tool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []mcp.Tool
@@ -268,10 +272,23 @@ func (s *svcTools) call(ctx context.Context, name string) *mcp.CallToolResult {
 		if !ok {
 			return reply{}, fmt.Errorf("there is no tool %s, or no more: mesh_mcp_catalog lists the services there are", wire.Shorten(name, maxSvcName))
 		}
-		var object map[string]json.RawMessage
-		if len(args) > 0 && (json.Unmarshal(args, &object) != nil || object == nil) {
-			return reply{}, fmt.Errorf("the arguments must be an object")
+		given, err := objectArgs(args)
+		if err != nil {
+			return reply{}, err
 		}
-		return h.callPeer(ctx, t.mesh, t.service, t.tool, wire.Value(args))
+		return h.callPeer(ctx, t.mesh, t.service, t.tool, given)
 	}})
+}
+
+// objectArgs returns the arguments of a tool as they are passed on; there may be
+// none.
+func objectArgs(args json.RawMessage) (wire.Value, error) {
+	if len(args) == 0 || string(args) == "null" {
+		return nil, nil
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(args, &object) != nil {
+		return nil, errors.New("the arguments must be an object")
+	}
+	return wire.Value(args), nil
 }
