@@ -99,7 +99,7 @@ func (c *Client) serviceEvent(p *wire.Push) {
 		var e wire.MCPUpdated
 		if wire.Decode(p.EventData, &e) == nil {
 			d := s.byName[e.Name]
-			d.Name, d.Status, d.Tools = e.Name, wire.ServiceRunning, e.Tools
+			d.Name, d.Status, d.Tools, d.Cut = e.Name, wire.ServiceRunning, e.Tools, false
 			s.put(d)
 		}
 	case wire.EventMCPUndeployed:
@@ -124,11 +124,11 @@ func (c *Client) Services() []wire.DeployedService {
 	return slices.SortedFunc(maps.Values(c.services.byName), func(a, b wire.DeployedService) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// FetchServiceTools asks for the tools of those services that came without any: a
+// FetchServiceTools asks for the tools of those services that came without: a
 // hello carries only so many.
 func (c *Client) FetchServiceTools(ctx context.Context) error {
 	for _, d := range c.Services() {
-		if len(d.Tools) > 0 {
+		if !d.Cut {
 			continue
 		}
 		res, err := Call(ctx, c, wire.MCPSchema{ServerName: d.Name})
@@ -136,8 +136,8 @@ func (c *Client) FetchServiceTools(ctx context.Context) error {
 			return err
 		}
 		c.mu.Lock()
-		if now, ok := c.services.byName[d.Name]; ok && len(now.Tools) == 0 && len(res.Tools) > 0 {
-			now.Tools = res.Tools
+		if now, ok := c.services.byName[d.Name]; ok && now.Cut {
+			now.Tools, now.Cut = res.Tools, false
 			c.services.put(now)
 		}
 		c.mu.Unlock()

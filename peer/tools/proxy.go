@@ -157,7 +157,7 @@ func (p *proxy) undeployed(e *peer.Event) bool {
 func (p *proxy) look(ctx context.Context) error {
 	all := p.client.Services()
 	i := slices.IndexFunc(all, func(d wire.DeployedService) bool { return d.Name == p.service })
-	if i >= 0 && len(all[i].Tools) > 0 {
+	if i >= 0 && !all[i].Cut {
 		p.have(all[i].Tools)
 		return nil
 	}
