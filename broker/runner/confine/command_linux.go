@@ -127,7 +127,7 @@ func environment(s *spec, path string) []string {
 // path is the PATH of a cell: the broker's, as far as the cell can read it.
 func (s *spec) path() string {
 	dirs := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
-		return !slices.ContainsFunc(s.Read, func(p string) bool { return below(filepath.Clean(dir), p) })
+		return !slices.ContainsFunc(s.Read, func(p string) bool { return below(filepath.Clean(dir), p) || below(p, filepath.Clean(dir)) })
 	})
 	return strings.Join(slices.Compact(dirs), string(filepath.ListSeparator))
 }
@@ -164,21 +164,63 @@ func (c *Confiner) readable(more []string) []string {
 			all = append(all, real)
 		}
 	}
+	all = without(all, c.hidden())
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// installed are the directories of a program, where it has any to itself.
+// hidden are the directories that nothing that is readable may contain: the broker's
+// data, and the home directory of its user.
+func (c *Confiner) hidden() (dirs []string) {
+	home, _ := os.UserHomeDir()
+	for _, dir := range []string{c.opts.Data, home} {
+		if real, err := filepath.EvalSymlinks(dir); err == nil && filepath.IsAbs(real) && real != "/" {
+			dirs = append(dirs, real)
+		}
+	}
+	return dirs
+}
+
+// without leaves out what contains a hidden directory, which what is in it beside
+// that directory takes the place of.
+func without(paths, hidden []string) (all []string) {
+	for _, p := range paths {
+		if !slices.ContainsFunc(hidden, func(dir string) bool { return below(dir, p) }) {
+			all = append(all, p)
+			continue
+		}
+		if slices.Contains(hidden, p) {
+			continue
+		}
+		entries, _ := os.ReadDir(p)
+		for _, e := range entries {
+			all = append(all, without([]string{filepath.Join(p, e.Name())}, hidden)...)
+		}
+	}
+	return all
+}
+
+// installed are the paths of a program where it is outside of the system's: its own
+// directory, and those beside it with its libraries.
 func installed(name string) []string {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return nil
 	}
-	paths := []string{filepath.Dir(path)}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		paths = append(paths, filepath.Dir(real))
-		if bin := filepath.Dir(real); filepath.Base(bin) == "bin" || filepath.Base(bin) == "shims" {
-			paths = append(paths, filepath.Dir(bin))
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, p := range []string{path, real} {
+		bin := filepath.Dir(p)
+		switch prefix := filepath.Dir(bin); filepath.Base(bin) {
+		case "bin":
+			paths = append(paths, bin, filepath.Join(prefix, "lib"), filepath.Join(prefix, "libexec"))
+		case "shims": // of pyenv and its like, which look for versions beside them
+			paths = append(paths, prefix)
+		default:
+			paths = append(paths, p)
 		}
 	}
 	return paths

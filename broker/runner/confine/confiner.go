@@ -120,6 +120,3 @@ func (a *ability) noCPU() error {
 	}
 	return errors.New("the broker's control group lacks the controller cpu (with systemd: Delegate=yes of its service, or Delegate=cpu memory pids of user@.service)")
 }
-
-// errNoCells is the answer of a system that is not Linux.
-var errNoCells = errors.New("deployed services are confined by means of Linux, which the broker's machine does not run: lend the server from a session instead (claudemesh lend)")

@@ -2,7 +2,10 @@
 
 package confine
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // groups are there on Linux only.
 type groups struct{}
@@ -18,3 +21,6 @@ func (c *Confiner) Close() error { return nil }
 
 // Command refuses.
 func (c *Confiner) Command(context.Context, Cell) (*Program, error) { return nil, errNoCells }
+
+// errNoCells is the answer of a system that is not Linux.
+var errNoCells = errors.New("deployed services are confined by means of Linux, which the broker's machine does not run: lend the server from a session instead (claudemesh lend)")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +80,11 @@ func TestNothingIsLeftOfACell(t *testing.T) {
 		{"killed group", func(p *Program, _ context.CancelFunc) { syscall.Kill(-p.Process.Pid, syscall.SIGKILL) }},
 		{"killed process", func(p *Program, _ context.CancelFunc) { p.Process.Kill() }},
 		{"ended context", func(_ *Program, cancel context.CancelFunc) { cancel() }},
+		{"killed supervisor", func(p *Program, _ context.CancelFunc) {
+			for _, pid := range childrenOf(strconv.Itoa(p.Process.Pid)) {
+				syscall.Kill(pid, syscall.SIGKILL) // below a process that holds its group; else it is the program
+			}
+		}},
 		{"closed", func(p *Program, _ context.CancelFunc) { p.Close() }},
 	} {
 		t.Run(end.how, func(t *testing.T) {

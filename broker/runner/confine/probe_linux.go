@@ -36,6 +36,10 @@ func New(ctx context.Context, opts Options) *Confiner {
 	if c.opts.Log == nil {
 		c.opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if os.Args[0] == arg0 {
+		c.can.missing = errors.New("this program does not call confine.Main") // and would start itself over and over
+		return c
+	}
 	c.can.landlock, c.can.filter = landlockVersion(), canFilter()
 	c.can.root = os.Geteuid() == 0
 	c.probeSpaces(ctx)

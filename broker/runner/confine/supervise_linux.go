@@ -141,7 +141,9 @@ func (v *supervisor) run() (int, error) {
 	}()
 	var ws syscall.WaitStatus
 	why := v.watch(signals, gone, status, &ws)
-	v.endAll(empty)
+	if !v.spec.Spaces { // the end of the first process of a pid namespace is everybody's
+		endDescendants(empty, v.spec.Cgroup)
+	}
 	code := ws.ExitStatus()
 	if ws.Signaled() {
 		code = 128 + int(ws.Signal())

@@ -160,15 +160,12 @@ func sharedOnce(pids []int, sum int64) int64 {
 	return exact
 }
 
-// endAll ends whatever is left. The first process of a pid namespace only has to
-// end itself for that.
-func (v *supervisor) endAll(empty <-chan struct{}) {
-	if v.spec.Spaces {
-		return
-	}
+// endDescendants ends whatever this process or those below it have started. empty is
+// closed when there are none; group says that they have a control group.
+func endDescendants(empty <-chan struct{}, group bool) {
 	late := time.After(endWithin)
 	for {
-		if v.spec.Cgroup {
+		if group {
 			writeAt(groupFD, "cgroup.kill", "1")
 		}
 		// Stopped ones start no others while theirs are being found.
