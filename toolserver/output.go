@@ -9,12 +9,15 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
 )
 
 const (
 	maxLine   = 4 << 20  // bytes of one message of a server
 	maxMinute = 64 << 20 // bytes that a server may write in a minute, on each of its outputs
 	chunk     = 64 << 10 // bytes that are read at once, and kept for the next line
+	maxID     = 1 << 10  // bytes of the id of a request
 	keptLog   = 2 << 10  // bytes of the standard error that say why a server ended
 )
 
@@ -37,22 +40,25 @@ func (m *meter) add(n int) error {
 }
 
 // messages is the standard output of a server, less the lines that are no
-// messages. It ends where a line, or what comes in a minute, is too long.
+// messages, and less the requests among them: those it answers itself, before it
+// reads on, for the transport would begin as many answers as a server can ask for.
+// It ends where a line, or what comes in a minute, is too long.
 type messages struct {
 	r     *bufio.Reader
 	from  io.Closer
-	other io.Writer // takes the other lines; may be nil
+	back  io.Writer // takes the answers to requests
+	other io.Writer // takes the other lines
 	over  func(error)
 	line  []byte // the line that was read last
 	rest  []byte // of line, to be read
 	meter meter
 }
 
-func newMessages(from io.ReadCloser, other io.Writer, over func(error)) *messages {
+func newMessages(from io.ReadCloser, back, other io.Writer, over func(error)) *messages {
 	if other == nil {
 		other = io.Discard
 	}
-	return &messages{r: bufio.NewReaderSize(from, chunk), from: from, other: other, over: over}
+	return &messages{r: bufio.NewReaderSize(from, chunk), from: from, back: back, other: other, over: over}
 }
 
 func (m *messages) Read(p []byte) (int, error) {
@@ -64,10 +70,17 @@ func (m *messages) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		if isMessage(m.line) {
-			m.rest = m.line
-		} else {
+		var head struct {
+			ID     json.RawMessage
+			Method string
+		}
+		switch begins := bytes.TrimLeft(m.line, " \t"); {
+		case !bytes.HasPrefix(begins, []byte("{")) || json.Unmarshal(m.line, &head) != nil:
 			m.other.Write(m.line)
+		case head.Method != "" && len(head.ID) > 0:
+			m.answer(head.ID, head.Method)
+		default:
+			m.rest = m.line
 		}
 	}
 	n := copy(p, m.rest)
@@ -75,9 +88,15 @@ func (m *messages) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// isMessage reports whether a line is what the transport understands.
-func isMessage(line []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) && json.Valid(line)
+// answer answers a request of the server: a ping is all that it may ask.
+func (m *messages) answer(id json.RawMessage, method string) {
+	outcome := `"error":{"code":-32601,"message":"Method not found"}`
+	if method == string(mcp.MethodPing) {
+		outcome = `"result":{}`
+	}
+	if len(id) <= maxID {
+		fmt.Fprintf(m.back, `{"jsonrpc":"2.0","id":%s,%s}`+"\n", id, outcome)
+	}
 }
 
 // next reads a line. What follows the last newline is a line too.

@@ -56,7 +56,8 @@ func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 		return nil, errors.Join(err, in.Close(), out.Close())
 	}
 	opts.Log.Info("tool server started", "command", cmd.Path, "pid", cmd.Process.Pid)
-	p.in, p.out, p.messages = &timedWriter{f: in, over: p.fail}, out, newMessages(out, opts.Stdout, p.fail)
+	p.in, p.out = &timedWriter{f: in, over: p.fail}, out
+	p.messages = newMessages(out, p.in, opts.Stdout, p.fail)
 	go func() { // end waits for it
 		p.err = cmd.Wait()
 		killGroup(cmd) // what it has left behind

@@ -3,6 +3,7 @@ package toolserver
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"os"
@@ -137,17 +138,22 @@ func TestAServerThatEndsSaysWhy(t *testing.T) {
 
 func TestMessagesAreFoundInAnyPieces(t *testing.T) {
 	long := `{"x":"` + strings.Repeat("y", 3*chunk) + "\"}\n"
-	for name, c := range map[string]struct{ in, messages, others string }{
-		"lines":       {"a\n{}\n[]\n {\"a\":1}\r\n", "{}\n {\"a\":1}\r\n", "a\n[]\n"},
-		"nothing":     {"", "", ""},
-		"no newline":  {"{}\n{}", "{}\n{}", ""},
-		"half":        {`{"a":`, "", `{"a":`},
-		"long":        {long + "x\n" + long, long + long, "x\n"},
-		"empty lines": {"\n\n{}\n", "{}\n", "\n\n"},
+	const refused = `"error":{"code":-32601,"message":"Method not found"}}` + "\n"
+	for name, c := range map[string]struct{ in, messages, others, back string }{
+		"lines":        {"a\n{}\n[]\n {\"a\":1}\r\n", "{}\n {\"a\":1}\r\n", "a\n[]\n", ""},
+		"nothing":      {"", "", "", ""},
+		"no newline":   {"{}\n{}", "{}\n{}", "", ""},
+		"half":         {`{"a":`, "", `{"a":`, ""},
+		"long":         {long + "x\n" + long, long + long, "x\n", ""},
+		"empty lines":  {"\n\n{}\n", "{}\n", "\n\n", ""},
+		"ping":         {`{"id":"a\n","method":"ping"}` + "\n", "", "", `{"jsonrpc":"2.0","id":"a\n","result":{}}` + "\n"},
+		"request":      {`{"method":"roots/list","id":7}` + "\n{}\n", "{}\n", "", `{"jsonrpc":"2.0","id":7,` + refused},
+		"notification": {`{"method":"x"}` + "\n", `{"method":"x"}` + "\n", "", ""},
+		"long id":      {`{"method":"ping","id":"` + strings.Repeat("x", maxID) + "\"}\n", "", "", ""},
 	} {
 		for _, size := range []int{1, 7, 4096, 1 << 20} {
-			var other bytes.Buffer
-			m := newMessages(io.NopCloser(strings.NewReader(c.in)), &other, func(err error) { t.Error(name, err) })
+			var back, other bytes.Buffer
+			m := newMessages(io.NopCloser(strings.NewReader(c.in)), &back, &other, func(err error) { t.Error(name, err) })
 			var got []byte
 			for p := make([]byte, size); ; {
 				n, err := m.Read(p)
@@ -156,11 +162,32 @@ func TestMessagesAreFoundInAnyPieces(t *testing.T) {
 					break
 				}
 			}
-			if string(got) != c.messages || other.String() != c.others {
-				t.Errorf("%s in pieces of %d: %d bytes, and %q", name, size, len(got), other.String())
+			if string(got) != c.messages || other.String() != c.others || back.String() != c.back {
+				t.Errorf("%s in pieces of %d: %d bytes, and %q, answered %q", name, size, len(got), other.String(), back.String())
 			}
 		}
 	}
+}
+
+func FuzzMessages(f *testing.F) {
+	for _, in := range []string{"a\n{}\n", `{"id":1,"method":"ping"}`, `{"id":{"a":[1]},"method":"x"}` + "\r\n", "{\"a\":1}\n\x00\n", " \t{}\n"} {
+		f.Add(in)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		var back, other bytes.Buffer
+		m := newMessages(io.NopCloser(strings.NewReader(in)), &back, &other, func(err error) { t.Error(err) })
+		got, err := io.ReadAll(m)
+		if err != nil || len(got)+other.Len() > len(in) {
+			t.Fatalf("%d bytes and %d out of %d, %v", len(got), other.Len(), len(in), err)
+		}
+		for _, p := range [][]byte{got, back.Bytes()} {
+			for line := range bytes.Lines(p) {
+				if !json.Valid(line) {
+					t.Errorf("%q is no message", line)
+				}
+			}
+		}
+	})
 }
 
 func TestGreetingASilentServerEndsWithItsContext(t *testing.T) {
