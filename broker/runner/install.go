@@ -23,7 +23,7 @@ const (
 	buildTime   = 10 * time.Minute // for a build, but for the time it waits for its turn
 	buildMemory = 1024             // MB at least, while building: npm alone needs half of it
 	buildTasks  = 256              // processes and threads at least, while building
-	maxDisk     = 1 << 30          // bytes of a service, when it is installed
+	maxDisk     = 1 << 30          // bytes of a service, when it is started and while it runs
 
 	installedFile = "installed" // has the number of the build that is started
 	buildPrefix   = "build-"
@@ -98,9 +98,6 @@ func (l *life) newBuild(ctx context.Context, spec Spec, tell func(Status)) (inst
 		return install{}, err
 	}
 	in.Built, err = l.runBuild(ctx, spec, dir, tell)
-	if err == nil {
-		err = s.fitsDisk(dir)
-	}
 	if err != nil {
 		err = cmp.Or(context.Cause(ctx), err)
 		return install{}, errors.Join(err, s.dropBuild(in.build))
@@ -141,7 +138,7 @@ func (r *Runner) runIn(ctx context.Context, cell confine.Cell, log io.Writer) er
 	return cmp.Or(p.close(), err)
 }
 
-// fitsDisk refuses a service that takes too much room.
+// fitsDisk refuses a service that takes too much room on the disk.
 func (s *service) fitsDisk(build string) error {
 	var size int64
 	for _, dir := range []string{build, filepath.Join(s.dir, homeDir), filepath.Join(s.dir, tmpDir)} {
@@ -156,7 +153,7 @@ func (s *service) fitsDisk(build string) error {
 		})
 	}
 	if size > maxDisk {
-		return fmt.Errorf("it takes %d MiB on the broker's disk, and %d are the most", size>>20, maxDisk>>20)
+		return fmt.Errorf("what it has on the broker's disk is %d MiB, and %d are the most: undeploying it deletes all of it", size>>20, maxDisk>>20)
 	}
 	return nil
 }

@@ -52,6 +52,9 @@ type endedError struct{ error }
 // startTime.
 func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, error) {
 	s := l.s
+	if err := s.fitsDisk(s.buildDir(what.build)); err != nil {
+		return nil, err
+	}
 	env, err := s.writeSecrets(what.build, spec.Env)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ const (
 	maxFailures = 3 // pings in a row without an answer
 	maxRestarts = 5
 	firstPause  = time.Second      // before the first restart; before the second twice that, and so on
-	stableAfter = 10 * time.Minute // after which restarts are forgotten
+	stableAfter = 10 * time.Minute // after which restarts are forgotten, and the disk is looked at
 	retellEvery = 5 * time.Second  // at most, tools are asked for again
 	maxStarts   = 3                // of a program that has never run
 )
@@ -110,7 +110,8 @@ func (l *life) remove() {
 
 // deploy is what a life does that Deploy has begun.
 func (l *life) deploy() {
-	if err := errors.Join(ignoreMissing(os.Remove(filepath.Join(l.s.dir, installedFile))), l.s.dropOthers(0)); err != nil {
+	unmark := ignoreMissing(os.Remove(filepath.Join(l.s.dir, installedFile)))
+	if err := errors.Join(unmark, l.s.dropOthers(0), removeAll(filepath.Join(l.s.dir, tmpDir))); err != nil {
 		l.fail(ByDeploy, err) // or what was there might run again
 	} else {
 		l.make(ByDeploy)
@@ -262,6 +263,7 @@ func (l *life) mind() {
 			l.ping()
 		case <-l.stable.C:
 			l.restarts = 0
+			l.weigh()
 		case <-l.retry.C:
 			l.again()
 		case do := <-l.news:
@@ -341,6 +343,14 @@ func (l *life) ping() {
 	l.s.log.note("it has not answered a ping within %s (%d of %d)", pingTime, l.failures, maxFailures)
 	if l.failures == maxFailures {
 		l.over(fmt.Errorf("it was ended: it has not answered %d pings in a row", maxFailures))
+	}
+}
+
+// weigh ends a program that has filled more of the disk than it may.
+func (l *life) weigh() {
+	l.stable.Reset(stableAfter)
+	if err := l.s.fitsDisk(l.s.buildDir(l.what.build)); err != nil {
+		l.over(fmt.Errorf("it was ended: %w", err))
 	}
 }
 

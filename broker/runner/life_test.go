@@ -152,6 +152,27 @@ func TestAServiceThatDoesNotAnswerPingsIsStartedAgain(t *testing.T) {
 	})
 }
 
+func TestAServiceThatFillsTheDiskIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.Close()
+		s.deploys("db", Spec{})
+		s.expect(Building, Installing, Running)
+		home := filepath.Join(s.opts.Dir, "db", "home")
+		file := filepath.Join(home, "big")
+		if err := errors.Join(os.Mkdir(home, 0o700), os.WriteFile(file, nil, 0o600), os.Truncate(file, maxDisk+1)); err != nil {
+			t.Fatal(err)
+		}
+		e := s.expect(Restarting, Restarting, Restarting, Restarting, Restarting, Crashed)
+		if !strings.Contains(e.Error, "1024 are the most") || s.started() != 1 || s.last().Why() == nil {
+			t.Errorf("told that %+v", e)
+		}
+		if took := time.Since(s.began); took != stableAfter+15*time.Second {
+			t.Errorf("after %s", took)
+		}
+	})
+}
+
 func TestToolsAreToldAgainWhenTheyChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

@@ -157,7 +157,8 @@ func TestAServiceIsKeptInItsCell(t *testing.T) {
 	if got := s.text("db", "escape"); got != "<nil>" {
 		t.Error(got)
 	}
-	if _, err := s.Call(t.Context(), "db", "gobble", nil); err == nil || !strings.Contains(err.Error(), "memory") {
+	_, err := s.Call(t.Context(), "db", "gobble", nil)
+	if err == nil || !strings.Contains(err.Error(), "memory") && !strings.Contains(err.Error(), "allocate") { // which is how -race says it
 		t.Errorf("it takes more memory than it may: %v", err)
 	}
 	if e := s.expectReal(Restarting, Running); e.Restarts != 1 {
