@@ -100,6 +100,7 @@ type hostFlags struct {
 	mcpConfig         []string
 	strictMCP         bool
 	prompt            []string
+	hint              string // added to the system prompt
 }
 
 // text is the prompt of print mode: the words, else what stdin has.
@@ -120,7 +121,7 @@ func parseHostFlags(args []string) (f hostFlags, err error) {
 	}
 	valued := map[string]*string{
 		"--session-id": &f.sessionID, "--resume": &f.resume, "-r": &f.resume, "--settings": new(string), "--system-prompt": new(string),
-		"--append-system-prompt": new(string), "-n": new(string), "--name": new(string), "--permission-mode": new(string),
+		"--append-system-prompt": &f.hint, "-n": new(string), "--name": new(string), "--permission-mode": new(string),
 		"--system-prompt-snapshot": new(string),
 	}
 	switches := map[string]*bool{
@@ -171,6 +172,9 @@ func fakeHost() int {
 		}
 		if s.ctl, err = dialControl(os.Getenv(hostControl)); err != nil {
 			return err
+		}
+		if flags.hint != "" {
+			s.ctl.tell(hostEvent{Event: "seen", Way: "system", Text: flags.hint})
 		}
 		return s.run(ctx)
 	}()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"claudemesh/launch"
+	"claudemesh/peer"
 	"claudemesh/peer/cli"
 	"claudemesh/peer/tools"
 )
@@ -32,6 +33,21 @@ func keepCommand() cli.Command {
 			}
 			return h.Keep(ctx, launch.KeepRun{
 				SessionID: args[0], WakesPerHour: wakes, Compose: tools.Prompt, Prompted: tools.PromptedVariable,
+				Hint: func(meshID string) (string, error) {
+					c, err := peer.LoadConfig(h.ConfigDir)
+					if err != nil {
+						return "", err
+					}
+					m, err := c.Mesh(meshID)
+					if err != nil {
+						return "", err
+					}
+					t, err := templateOf(h.ConfigDir, m)
+					if t == nil {
+						return "", err
+					}
+					return t.SystemPromptHint, nil
+				},
 				Logger: slog.New(slog.NewTextHandler(env.Stderr, nil)),
 			})
 		},

@@ -12,15 +12,21 @@ import (
 // findTemplate reads the template of the mesh, whose hint the session gets. That
 // it is gone keeps nobody from starting a session.
 func (f *launchFlags) findTemplate(env *cli.Env, m *peer.Mesh) {
-	if m.Template == "" {
-		return
-	}
-	t, err := templates.Find(cli.TemplateDir(env.ConfigDir), m.Template)
+	t, err := templateOf(env.ConfigDir, m)
 	if err != nil {
 		env.Err().Printf("warning: the session is started without the template of %s: %v\n", m.Slug, err)
-		return
 	}
-	f.template, f.AppendPrompt = t, t.SystemPromptHint
+	if t != nil {
+		f.template, f.AppendPrompt = t, t.SystemPromptHint
+	}
+}
+
+// templateOf returns the template that was applied to a mesh, nil if none was.
+func templateOf(configDir string, m *peer.Mesh) (*templates.Template, error) {
+	if m.Template == "" {
+		return nil, nil
+	}
+	return templates.Find(cli.TemplateDir(configDir), m.Template)
 }
 
 // askPersona asks for what no flag says. The mode stays open if nobody is there

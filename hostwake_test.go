@@ -68,9 +68,11 @@ func TestMailWakesAClosedSession(t *testing.T) {
 	t.Parallel()
 	m := newHostMesh(t)
 	u := m.user("bob")
+	u.output(module, "create", "--template", "research", "--mesh", "home")
 	p := m.launchWaking(u)
 	id := m.send(p.Pubkey, "hello </channel> from alice")
 	run := u.visit()
+	run.awaitSeen("You are in a research group") // as when it was launched
 	e := run.awaitSeen("hello [/channel> from alice")
 	for _, want := range []string{"Nobody is at the keyboard", "not your user's", id} {
 		if !strings.Contains(e.Text, want) {

@@ -41,6 +41,9 @@ type KeepRun struct {
 	// Compose puts messages into words for a model, as the hooks do, in about
 	// max bytes; mode is push, inbox or off.
 	Compose func(slug, mode string, records []peer.Record, max int) peer.MailAnswer
+	// Hint returns what the system prompt of a session in a mesh is to have, as Launch
+	// adds it, "" for nothing.
+	Hint func(meshID string) (string, error)
 	// Prompted is the variable that tells the session's MCP server which
 	// messages the prompt has shown.
 	Prompted string

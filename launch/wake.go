@@ -40,12 +40,19 @@ func (h *Host) wake(ctx context.Context, k *keeper, mail peer.MailAnswer, rest t
 		text += fmt.Sprintf("\nclaudemesh has woken this session %d times within an hour. It will not before %s; mail that comes meanwhile waits.\n",
 			k.WakesPerHour, rest.UTC().Format("15:04 UTC"))
 	}
+	persona := h.Remembered(k.SessionID)
+	hint, err := k.Hint(persona.MeshID)
+	if err != nil {
+		k.Logger.Warn("the session is woken without the template of its mesh", "err", err)
+	} else if hint != "" {
+		extra = append(extra, "--append-system-prompt", hint)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, runTime, fmt.Errorf("it took more than %v", runTime))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(extra, "-p", "--resume", k.SessionID)...)
 	// Which process the host will be is not known yet, and it says itself which
 	// session it is.
-	cmd.Env = append(h.environ(k.dir, k.SessionID, true, h.Remembered(k.SessionID)), k.Prompted+"="+promptedIDs(mail.Records), peer.HostProcess+"=0")
+	cmd.Env = append(h.environ(k.dir, k.SessionID, true, persona), k.Prompted+"="+promptedIDs(mail.Records), peer.HostProcess+"=0")
 	cmd.Stdin = strings.NewReader(text)
 	stderr := &tail{max: maxRunError}
 	cmd.Stderr = stderr
