@@ -172,8 +172,9 @@ func (a *actor) say(ctx context.Context, m *message, text string, priority wire.
 		return
 	}
 	spec, recipients := a.run.resolve(a, m.to)
+	recipients, absent := a.run.present(m, recipients)
 	m.text = text
-	a.run.ledger.sending(m, recipients)
+	a.run.ledger.sending(m, recipients, absent)
 	req := peer.SendRequest{Target: spec, Text: text, ReplyTo: m.replyTo, Priority: priority}
 	s, err := client.SendAsync(ctx, req)
 	if err != nil {

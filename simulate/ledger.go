@@ -28,6 +28,7 @@ type message struct {
 	acked      time.Time
 	refused    string // why the broker did not take it
 	deliveries map[string]*delivery
+	absent     map[string]bool // who is away, and so need not get it
 }
 
 // A delivery is a message's way to one recipient, by whose name it is found.
@@ -55,14 +56,18 @@ func newLedger() *ledger {
 	return &ledger{byID: make(map[string]*message), waiting: make(map[string]chan struct{}), due: make(map[string]int)}
 }
 
-// sending notes a message that leaves now.
-func (l *ledger) sending(m *message, recipients []*actor) {
+// sending notes a message that leaves now. Whoever is absent may get it, and need not.
+func (l *ledger) sending(m *message, recipients, absent []*actor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m.text = wire.Shorten(m.text, keptText)
 	m.sent, m.deliveries = time.Now(), make(map[string]*delivery, len(recipients))
 	for _, a := range recipients {
 		m.deliveries[a.name] = &delivery{away: a.isAway()}
+	}
+	m.absent = make(map[string]bool, len(absent))
+	for _, a := range absent {
+		m.absent[a.name] = true
 	}
 	l.all = append(l.all, m)
 	l.open++
@@ -121,7 +126,9 @@ func (l *ledger) deliver(m *message, name string, at time.Time) {
 	l.moves++
 	d := m.deliveries[name]
 	if d == nil {
-		l.strange++
+		if !m.absent[name] {
+			l.strange++
+		}
 		return
 	}
 	if d.times++; d.times == 1 {

@@ -223,6 +223,26 @@ func (r *run) resolve(from *actor, to string) (spec string, recipients []*actor)
 	return "@" + r.group + "/" + group, recipients
 }
 
+// present parts the recipients of a message into those who must get it and those who
+// need not. In a mesh of the run's own each persona is a member, for whom mail waits.
+// In one that was given all are sessions of one member, and what is for a group is
+// for the sessions that are there.
+func (r *run) present(m *message, recipients []*actor) (there, absent []*actor) {
+	if r.opts.Broker.Own() != nil || r.byName[m.to] != nil {
+		return recipients, nil
+	}
+	minute := Minutes(r.minute.Load())
+	for _, a := range recipients {
+		if a.isAway() || slices.ContainsFunc(a.Away, func(x Absence) bool { return x.From <= minute && minute < x.Until }) {
+			absent = append(absent, a)
+		} else {
+			there = append(there, a)
+		}
+	}
+	r.unsent.Add(int64(len(absent)))
+	return there, absent
+}
+
 // valueOf returns a value of a scenario as the shared state has it.
 func valueOf(v any) (out wire.Value, err error) {
 	p, err := json.Marshal(v)

@@ -189,6 +189,9 @@ func (r *run) noteLeftOut(t *Totals) {
 	if t.Skipped > 0 {
 		r.note("%d things were not done because the persona was away", t.Skipped)
 	}
+	if n := r.unsent.Load(); n > 0 {
+		r.note("%d times a persona was away when a message went to its group: the personas are sessions of yours, and such a message is for those who are there", n)
+	}
 	if t.Cut > 0 {
 		r.note("%d messages were not sent: more than %d answered each other, or there were more than %d in all", t.Cut, maxHops, maxMessages)
 	}

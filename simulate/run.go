@@ -61,6 +61,7 @@ type run struct {
 	budget   atomic.Int64 // messages that may still be sent
 	cut      atomic.Int64 // answers that were not sent, because there were too many
 	skipped  atomic.Int64 // things not done because the persona was away
+	unsent   atomic.Int64 // deliveries of messages to groups that need not be, because the persona was away
 
 	mu       sync.Mutex
 	later    map[Minutes][]task

@@ -41,7 +41,7 @@ func rehearse(t *testing.T, text string) *run {
 func spoken(r *run, messages ...*message) {
 	for i, m := range messages {
 		_, recipients := r.resolve(r.byName[m.from], m.to)
-		r.ledger.sending(m, recipients)
+		r.ledger.sending(m, recipients, nil)
 		m.sent = r.began.Add(time.Duration(i) * time.Millisecond)
 		r.ledger.answered(m, wire.Ack{MessageID: fmt.Sprint("m", i+1)}, nil)
 		for _, a := range recipients {
