@@ -19,6 +19,7 @@ type arrival struct {
 	notices []store.Notice
 	seen    *wire.Time // when the member was here last, if its state was restored
 	summary string     // its summary then
+	here    bool       // it comes back to its presence
 }
 
 // admit makes c the connection of h's session, in one transaction. Once that is on disk c
@@ -83,7 +84,7 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	if err != nil {
 		return err
 	}
-	here := saved != nil && saved.Online // and so comes back to its presence
+	a.here = saved != nil && saved.Online
 	if saved == nil {
 		if saved, err = m.lastOf(tx, mb); err != nil {
 			return err
@@ -93,7 +94,7 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	if err := tx.SaveSession(a.s.row(true)); err != nil {
 		return err
 	}
-	if !here && !a.s.hidden {
+	if !a.here && !a.s.hidden {
 		err := m.audit(tx, a.s.actor(), wire.AuditPeerJoined, audited{"pubkey": mb.key, "groups": groupNames(a.s.groups), "restored": a.ack.Restored})
 		if err != nil {
 			return err
@@ -217,6 +218,9 @@ func (m *mesh) arrive(a *arrival) {
 	a.c.out.push(frame{kind: answer, data: data})
 	if prev == nil && !s.hello.Transient && !s.hidden {
 		m.announce(s, a.seen, a.summary)
+	}
+	if a.here {
+		m.tellClock(s)
 	}
 	m.pushNotices(s, a.notices)
 	s.behind = true

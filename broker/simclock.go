@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 type simState struct {
 	alarm   *alarm // for the next tick
 	ticking bool   // guarded by mesh.mu
+	// ended is what the clock showed when the end of the broker paused it, nil if it did
+	// not, or it was turned since; guarded by mesh.mu.
+	ended *wire.ClockStatus
 
 	// Owned by the writer's goroutine.
 	begun time.Time // zero where it must begin anew
@@ -124,7 +128,7 @@ func (m *mesh) turnClock(by actor, change func(c *store.SimClock, now time.Time)
 // clockTurned has the clock tick, or not.
 func (m *mesh) clockTurned(paused bool, first time.Time) {
 	m.mu.Lock()
-	m.sim.ticking = !paused
+	m.sim.ticking, m.sim.ended = !paused, nil
 	m.mu.Unlock()
 	if paused {
 		first = time.Time{}
@@ -209,7 +213,23 @@ func (m *mesh) restoreClock(tx *store.Tx) error {
 		return err
 	}
 	c.Paused, c.Changed = true, time.Now()
+	status := clockStatus(c, c.Changed)
+	m.sim.ended = &status // nobody else has the mesh yet
 	return tx.SaveSimClock(c)
+}
+
+// tellClock tells a session that was here when the broker ended that the clock was
+// paused by that. It is called with m.mu held.
+func (m *mesh) tellClock(s *session) {
+	if m.sim.ended == nil {
+		return
+	}
+	data, err := json.Marshal(m.sim.ended)
+	if err != nil {
+		m.log.Error("encode event", "event", wire.EventClockPaused, "err", err)
+		return
+	}
+	s.conn.out.push(frame{kind: ephemeral, data: m.eventFrame(wire.EventClockPaused, data)})
 }
 
 // forgetClock deletes a clock that has been paused for long in an empty mesh,

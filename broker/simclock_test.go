@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"claudemesh/seal"
 	"claudemesh/wire"
 )
 
@@ -214,6 +215,48 @@ func TestTheClockSurvivesARestart(t *testing.T) {
 		pass(26 * time.Hour)
 		if c := ann.modern("a").clock("get_clock"); c["speed"] != 0.0 {
 			t.Errorf("nobody needed it for a day: %v", c)
+		}
+	})
+}
+
+// Who was there when a restart paused the clock is told when it is back, until
+// somebody turns the clock.
+func TestARestartThatPausesTheClockIsTold(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		told := func(p *testPeer) (all []map[string]any) {
+			pass(time.Second)
+			for _, f := range p.news() {
+				if f["event"] == "clock_paused" {
+					all = append(all, f["eventData"].(map[string]any))
+				}
+			}
+			return all
+		}
+		come := func(m *testMember, key seal.PrivateKey) *testPeer { return b.connect(m.keyed(m.hello("s"), key)) }
+		ann, bob, annKey, bobKey := b.join("ann"), b.join("bob"), must(seal.Generate()), must(seal.Generate())
+		p := come(ann, annKey)
+		b.restart()
+		p = come(ann, annKey)
+		if all := told(p); len(all) != 0 {
+			t.Errorf("without a clock: %v", all)
+		}
+		p.clock("set_clock", "speed", 60)
+		come(bob, bobKey)
+		pass(10 * time.Second)
+		before := p.clock("get_clock")
+		b.restart()
+		p = come(ann, annKey)
+		all := told(p)
+		if len(all) != 1 || all[0]["paused"] != true || all[0]["tick"] != before["tick"] || all[0]["simTime"] != before["simTime"] || all[0]["speed"] != 60.0 {
+			t.Errorf("told %v, and before it was %v", all, before)
+		}
+		if all := told(b.join("dan").modern("d")); len(all) != 0 {
+			t.Errorf("a newcomer is told %v", all)
+		}
+		p.clock("resume_clock")
+		if all := told(come(bob, bobKey)); len(all) != 0 {
+			t.Errorf("after it was resumed: %v", all)
 		}
 	})
 }

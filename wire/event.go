@@ -12,6 +12,7 @@ const (
 	EventSkillShared    = "skill_shared"    // SkillShared
 	EventSkillRemoved   = "skill_removed"   // SkillRemoved
 	EventTick           = "tick"            // Tick
+	EventClockPaused    = "clock_paused"    // ClockStatus
 
 	EventMCPRegistered   = "mcp_registered"    // MCPEvent
 	EventMCPUnregistered = "mcp_unregistered"  // MCPEvent

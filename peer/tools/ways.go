@@ -138,8 +138,12 @@ func eventNews(p *wire.Push) (n news, ok bool) {
 		data = attribute(string(p.EventData))
 	}
 	expired := p.Event == wire.EventMessageExpired
+	look := "list_peers"
+	if p.Event == wire.EventClockPaused {
+		look = "mesh_clock"
+	}
 	return news{
-		kind: "system", text: line, plural: "events", look: "list_peers", keep: expired, must: expired,
+		kind: "system", text: line, plural: "events", look: look, keep: expired, must: expired,
 		meta: map[string]string{"event": attribute(p.Event), "eventData": data},
 	}, true
 }
@@ -203,6 +207,13 @@ func eventLine(p *wire.Push) string {
 		return serverLine(p)
 	case wire.EventMCPDeployed, wire.EventMCPUndeployed, wire.EventMCPScopeChanged, wire.EventMCPCrashed, wire.EventMCPUpdated:
 		return serviceLine(p)
+	case wire.EventClockPaused:
+		var c wire.ClockStatus
+		if wire.Decode(p.EventData, &c) != nil {
+			return ""
+		}
+		return fmt.Sprintf("[system] The broker was restarted, which paused the simulation clock: tick %d | sim time: %s. It stands until somebody resumes it",
+			c.Tick, c.SimTime.Std().Format(time.DateTime))
 	case wire.EventMessageExpired:
 		var x wire.MessageExpired
 		if wire.Decode(p.EventData, &x) != nil {
