@@ -2,9 +2,12 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"time"
 	_ "time/tzdata" // not every machine has the time zones of the world
+	"unicode/utf8"
 
 	"claudemesh/cron"
 	"claudemesh/store"
@@ -22,8 +25,15 @@ func (m *mesh) schedule(c *call, req wire.Schedule) (wire.ScheduledAck, error) {
 	if err != nil {
 		return wire.ScheduledAck{}, err
 	}
+	digest, err := scheduleDigest(&req)
+	if err != nil {
+		return wire.ScheduledAck{}, err
+	}
 	var ack wire.ScheduledAck
 	err = m.db.Write(context.Background(), func(tx *store.Tx) error {
+		if done, err := repeated(tx, c.session.member, &req, digest, &ack); done || err != nil {
+			return err
+		}
 		s, err := m.entry(tx, c.session, &req, target, &ack)
 		if err != nil {
 			return err
@@ -36,9 +46,54 @@ func (m *mesh) schedule(c *call, req wire.Schedule) (wire.ScheduledAck, error) {
 		if s.Cron != "" {
 			payload["cron"] = s.Cron
 		}
-		return errors.Join(m.audit(tx, c.session.actor(), wire.AuditScheduleCreated, payload), m.arm(tx))
+		return errors.Join(remember(tx, s.MemberID, &req, digest, &ack), m.audit(tx, c.session.actor(), wire.AuditScheduleCreated, payload), m.arm(tx))
 	})
 	return ack, err
+}
+
+// keepRequest is how long a request is remembered by its id.
+const keepRequest = 24 * time.Hour
+
+// scheduleDigest is the SHA-256 of what is asked for, but for the id of the request.
+func scheduleDigest(req *wire.Schedule) (d [32]byte, err error) {
+	asked := *req
+	asked.ID = ""
+	p, err := json.Marshal(asked)
+	return sha256.Sum256(p), err
+}
+
+// repeated answers a request that mb has made before, as it was answered then.
+func repeated(tx *store.Tx, mb *member, req *wire.Schedule, digest [32]byte, ack *wire.ScheduledAck) (bool, error) {
+	if req.ID == "" {
+		return false, nil
+	}
+	old, err := tx.ScheduleRequest(mb.id, req.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case mb.leaving:
+		return false, refused(wire.Unauthorized)
+	case old.Digest != digest:
+		return false, wire.Errorf(wire.Conflict, "id %q was used for another schedule: take a new one", wire.Shorten(req.ID, 40))
+	}
+	err = json.Unmarshal(old.Answer, ack)
+	ack.Duplicate = true
+	return true, err
+}
+
+// remember keeps the answer to a request that has an id.
+func remember(tx *store.Tx, memberID string, req *wire.Schedule, digest [32]byte, ack *wire.ScheduledAck) error {
+	if req.ID == "" {
+		return nil
+	}
+	answer, err := json.Marshal(ack)
+	if err != nil {
+		return err
+	}
+	r := &store.ScheduleRequest{MemberID: memberID, ClientID: req.ID, Digest: digest, Answer: answer, Created: time.Now()}
+	return tx.AddScheduleRequest(r, wire.MaxSchedules)
 }
 
 // checkSchedule checks all that needs no mesh, and fills in what may be absent.
@@ -48,6 +103,9 @@ func checkSchedule(req *wire.Schedule) (wire.Target, error) {
 	}
 	if req.Clock == "" {
 		req.Clock = wire.RealClock
+	}
+	if utf8.RuneCountInString(req.ID) > wire.MaxSendID {
+		return wire.Target{}, wire.Errorf(wire.BadRequest, "id is longer than %d characters", wire.MaxSendID)
 	}
 	switch sealed := req.Nonce != "" || req.Ciphertext != ""; {
 	case sealed && (req.Nonce == "" || req.Ciphertext == "" || req.Message != ""):

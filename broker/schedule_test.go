@@ -370,6 +370,51 @@ func TestSchedulesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A request that is repeated, because its answer was lost, makes one entry.
+func TestARepeatedScheduleIsOne(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann"), b.join("bob")
+		p, q := ann.modern("a"), bob.modern("b")
+		ask := func(p *testPeer, text string, more map[string]any) map[string]any {
+			f := map[string]any{"type": "schedule", "to": bob.pub(), "message": text, "delay": 60_000, "id": "one"}
+			maps.Copy(f, more)
+			res := p.askAny(f)
+			delete(res, "_reqId")
+			return res
+		}
+		first := ask(p, "x", nil)
+		again := ask(ann.modern("a2"), "x", nil)
+		if again["duplicate"] != true || again["scheduledId"] != first["scheduledId"] || again["deliverAt"] != first["deliverAt"] {
+			t.Errorf("first %v, then %v", first, again)
+		}
+		if res := ask(p, "y", nil); res["code"] != "conflict" {
+			t.Errorf("another under its id: %v", res)
+		}
+		if res := ask(p, "y", map[string]any{"id": strings.Repeat("x", wire.MaxSendID+1)}); res["code"] != "bad_request" {
+			t.Errorf("a long id: %v", res)
+		}
+		if res := ask(q, "of another", nil); res["duplicate"] != nil || res["scheduledId"] == nil {
+			t.Errorf("of another member: %v", res)
+		}
+		if n := len(p.pending()); n != 1 {
+			t.Errorf("%d entries", n)
+		}
+		pass(2 * time.Minute)
+		b.restart()
+		p = ann.modern("a")
+		if res := ask(p, "x", nil); res["duplicate"] != true || len(p.pending()) != 0 {
+			t.Errorf("after it was sent: %v", res)
+		}
+		p.drop()
+		pass(26 * time.Hour)
+		p = ann.modern("a")
+		if res := ask(p, "x", nil); res["duplicate"] != nil {
+			t.Errorf("a day later: %v", res)
+		}
+	})
+}
+
 func TestAMemberHasAThousandSchedules(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)

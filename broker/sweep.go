@@ -69,6 +69,9 @@ func (m *mesh) tidy(now time.Time) {
 		if err := m.forgetClock(tx, now); err != nil {
 			return err
 		}
+		if err := tx.PruneScheduleRequests(now.Add(-keepRequest)); err != nil {
+			return err
+		}
 		return tx.PruneInvites(now.Add(-forgetInvite))
 	})
 	m.logFailed("tidy", err)

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"time"
 
 	"claudemesh/seal"
@@ -67,7 +69,28 @@ func (c *Client) Schedule(ctx context.Context, req ScheduleRequest) (wire.Schedu
 	if len(frame) > wire.MaxOrdinaryBytes-wire.MaxReqID {
 		return wire.ScheduledAck{}, wire.Errorf(wire.TooLarge, "the message has %d bytes, more than can be scheduled; shorten it", len(req.Text))
 	}
-	return Call(ctx, c, f)
+	return c.scheduleOnce(ctx, f)
+}
+
+// scheduleTime is how long a request waits for its answer where the caller's context
+// does not say, a lost connection included.
+const scheduleTime = 8 * time.Second
+
+// scheduleOnce makes a request, and makes it again where the connection is lost
+// before its answer came. By its id it is one request.
+func (c *Client) scheduleOnce(ctx context.Context, f wire.Schedule) (wire.ScheduledAck, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, scheduleTime)
+		defer cancel()
+	}
+	f.ID = rand.Text()
+	for {
+		ack, err := Call(ctx, c, f)
+		if !errors.Is(err, ErrLost) || c.Ready(ctx) != nil {
+			return ack, err
+		}
+	}
 }
 
 // fillScheduled puts the text into f. An envelope is the member's, not the

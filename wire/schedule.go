@@ -4,6 +4,11 @@ package wire
 // message is sent in the name of the member, whether it is connected then or
 // not. It is answered by a ScheduledAck or an Error.
 type Schedule struct {
+	// ID is the sender's own id for the request, of at most MaxSendID characters. A
+	// request of the same member with the same id and content, within a day, is answered as
+	// the first was and makes no second entry, also when that was sent or cancelled
+	// since; with other content it is refused as a conflict.
+	ID string `json:"id,omitempty"`
 	To string `json:"to"` // a target, as in Send
 	// Message is the text, which the broker reads and stores. It is left out
 	// where an envelope is given.
@@ -58,6 +63,8 @@ type ScheduledAck struct {
 	Cron        string `json:"cron,omitempty"` // as it was given
 	// Unknown is set where the mesh has never seen the key it is for.
 	Unknown bool `json:"unknown,omitempty"`
+	// Duplicate says that this repeats the answer to an earlier request with the same id.
+	Duplicate bool `json:"duplicate,omitempty"`
 }
 
 // ListScheduled asks for the entries of the caller's member that are still to come.
