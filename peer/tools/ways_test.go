@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"claudemesh/peer"
+	"claudemesh/wire"
 )
 
 // nativeHost is the host's messaging socket: it sends the lines of each
@@ -137,5 +138,18 @@ func TestModeInboxPushesANoticeOnly(t *testing.T) {
 	w.pushChannel()
 	if out.Len() > 0 {
 		t.Errorf("off: %q", out)
+	}
+}
+
+func TestThatTheClockStandsIsNews(t *testing.T) {
+	p := &wire.Push{Event: wire.EventClockPaused, EventData: []byte(`{"speed":60,"paused":true,"tick":10,"simTime":"2026-01-02T03:04:05.000Z","startedAt":"2026-01-02T02:54:05.000Z"}`)}
+	n, ok := eventNews(p)
+	want := "[system] The broker was restarted, which paused the simulation clock: tick 10 | sim time: 2026-01-02 03:04:05. It stands until somebody resumes it"
+	if !ok || n.text != want || n.look != "mesh_clock" {
+		t.Errorf("%v, %q, to look with %s", ok, n.text, n.look)
+	}
+	p.EventData = []byte(`[]`)
+	if n, ok := eventNews(p); ok {
+		t.Errorf("of nonsense: %q", n.text)
 	}
 }
