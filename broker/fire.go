@@ -60,6 +60,9 @@ func (m *mesh) fireOne(tx *store.Tx, s *store.Schedule, now time.Time) error {
 	if mb == nil {
 		return tx.DeleteSchedule(s.ID)
 	}
+	if missed(s, now) {
+		tx.AfterCommit(m.srv.metrics.missed.WithLabelValues(s.Missed).Inc)
+	}
 	times, next, err := dueTimes(s, now)
 	if err != nil { // it could be read when it was made
 		m.log.Error("a schedule cannot be read and is dropped", "schedule", s.ID, "err", err)
@@ -84,15 +87,20 @@ func (m *mesh) fireOne(tx *store.Tx, s *store.Schedule, now time.Time) error {
 	return tx.UpdateSchedule(s)
 }
 
+// missed reports whether s was due so long ago that it was missed. What waits for
+// room in a mailbox was not.
+func missed(s *store.Schedule, now time.Time) bool {
+	return s.Due.IsZero() && now.Sub(s.NextFire) > lateAfter
+}
+
 // dueTimes returns when s was due, up to now, of those times that it is to be
-// sent for, and when it is due next: the zero time if never again. What waits for
-// room in a mailbox was not missed.
+// sent for, and when it is due next: the zero time if never again.
 func dueTimes(s *store.Schedule, now time.Time) (times []time.Time, next time.Time, err error) {
-	first, late, waits := s.NextFire, now.Sub(s.NextFire) > lateAfter, !s.Due.IsZero()
+	first, late, waits := s.NextFire, missed(s, now), !s.Due.IsZero()
 	if waits {
 		first = s.Due
 	}
-	if waits || !late || s.Missed != store.MissedSkip {
+	if !late || s.Missed != store.MissedSkip {
 		times = []time.Time{first}
 	}
 	if s.Cron == "" {
@@ -150,7 +158,10 @@ func (m *mesh) sendScheduled(tx *store.Tx, s *store.Schedule, mb *member, due ti
 		return err
 	}
 	s.LastMessage = msg.ID
-	tx.AfterCommit(func() { m.distribute(msg, v.key, plan, func(*wire.OutcomeCounts) {}) })
+	tx.AfterCommit(func() {
+		m.srv.metrics.fired.Inc()
+		m.distribute(msg, v.key, plan, func(*wire.OutcomeCounts) {})
+	})
 	return nil
 }
 

@@ -46,22 +46,24 @@ func (srv *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxHookBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		refuseHook(w, http.StatusRequestEntityTooLarge, hookTooLarge, "a webhook takes 64 KiB at most")
+		srv.refuseHook(w, http.StatusRequestEntityTooLarge, hookTooLarge, "a webhook takes 64 KiB at most")
 		return
 	}
 	if err != nil {
+		srv.metrics.posted(postAborted)
 		return // the sender has gone
 	}
 	q.body = body
 	if !q.signed(time.Now()) {
-		refuseHook(w, http.StatusUnauthorized, hookUnsigned, "the signature is missing, old, or made with another secret")
+		srv.refuseHook(w, http.StatusUnauthorized, hookUnsigned, "the signature is missing, old, or made with another secret")
 		return
 	}
 	if code := q.decode(); code != "" {
-		refuseHook(w, http.StatusBadRequest, code, "post an object or array of JSON in UTF-8")
+		srv.refuseHook(w, http.StatusBadRequest, code, "post an object or array of JSON in UTF-8")
 		return
 	}
 	if challenge, ok := q.challenge(); ok {
+		srv.metrics.posted(postLooked)
 		writeChallenge(w, challenge)
 		return
 	}
@@ -70,6 +72,11 @@ func (srv *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		q.mesh.refusePost(w, err)
 		return
 	}
+	outcome := postSent
+	if res.Duplicate {
+		outcome = postDuplicate
+	}
+	srv.metrics.posted(outcome)
 	writeJSON(w, http.StatusOK, res)
 }
 
@@ -79,6 +86,7 @@ func (srv *Server) serveHookGet(w http.ResponseWriter, r *http.Request) {
 	if srv.hookRequest(w, r) == nil {
 		return
 	}
+	srv.metrics.posted(postLooked)
 	for _, name := range []string{"challenge", "hub.challenge"} {
 		if challenge := r.URL.Query().Get(name); harmless.MatchString(challenge) {
 			writeChallenge(w, challenge)
@@ -101,12 +109,12 @@ func (srv *Server) hookRequest(w http.ResponseWriter, r *http.Request) *hookRequ
 	case err != nil:
 		q.mesh.refusePost(w, err)
 	case q.hook == nil && !srv.limits.allow(remote(r)):
-		refuseHook(w, http.StatusTooManyRequests, wire.RateLimited, "wait a minute")
+		srv.refuseHook(w, http.StatusTooManyRequests, wire.RateLimited, "wait a minute")
 	case q.hook == nil:
-		refuseHook(w, http.StatusNotFound, hookUnknown, "there is no such webhook")
+		srv.refuseHook(w, http.StatusNotFound, hookUnknown, "there is no such webhook")
 	case !q.mesh.hooks.allow(q.hook.ID, srv.cfg.WebhookRate):
 		w.Header().Set("Retry-After", "60")
-		refuseHook(w, http.StatusTooManyRequests, wire.RateLimited, "this webhook is called too often: wait a minute")
+		srv.refuseHook(w, http.StatusTooManyRequests, wire.RateLimited, "this webhook is called too often: wait a minute")
 	default:
 		return q
 	}
@@ -204,7 +212,9 @@ func writeChallenge(w http.ResponseWriter, challenge string) {
 	io.WriteString(w, challenge)
 }
 
-func refuseHook(w http.ResponseWriter, status int, code wire.Code, hint string) {
+// refuseHook refuses a request to a webhook, and counts it.
+func (srv *Server) refuseHook(w http.ResponseWriter, status int, code wire.Code, hint string) {
+	srv.metrics.refusedPost(code)
 	writeJSON(w, status, wire.HTTPResult{Error: code, Hint: hint})
 }
 
@@ -213,16 +223,16 @@ func refuseHook(w http.ResponseWriter, status int, code wire.Code, hint string) 
 func (m *mesh) refusePost(w http.ResponseWriter, err error) {
 	switch e, _ := errors.AsType[*wire.Error](err); {
 	case errors.Is(err, store.ErrNotFound): // deleted meanwhile
-		refuseHook(w, http.StatusNotFound, hookUnknown, "there is no such webhook")
+		m.srv.refuseHook(w, http.StatusNotFound, hookUnknown, "there is no such webhook")
 	case e != nil && e.Code == wire.Limit:
 		w.Header().Set("Retry-After", "60")
-		refuseHook(w, http.StatusTooManyRequests, wire.Limit, "who it is for has no room: try again later")
+		m.srv.refuseHook(w, http.StatusTooManyRequests, wire.Limit, "who it is for has no room: try again later")
 	default:
 		if asError(err).Code == wire.Unavailable {
-			refuseHook(w, http.StatusServiceUnavailable, wire.Unavailable, "nothing was kept: try again later")
+			m.srv.refuseHook(w, http.StatusServiceUnavailable, wire.Unavailable, "nothing was kept: try again later")
 			return
 		}
 		m.log.Error("a webhook's request failed", "err", err)
-		refuseHook(w, http.StatusInternalServerError, hookFailed, "the broker's log says why")
+		m.srv.refuseHook(w, http.StatusInternalServerError, hookFailed, "the broker's log says why")
 	}
 }

@@ -175,7 +175,14 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("it is %s", kind)
 	}
 	zero := []string{"broker_connections_total", "broker_connections_active", "broker_queue_depth", "broker_hook_requests_total",
-		"broker_hook_requests_rate_limited_total", "broker_messages_expired_total"}
+		"broker_hook_requests_rate_limited_total", "broker_messages_expired_total", "broker_watch_looks_total", "broker_watch_failures_total",
+		"broker_watch_triggers_total", "broker_schedules_fired_total"}
+	for _, outcome := range postOutcomes() {
+		zero = append(zero, `broker_webhook_requests_total{outcome="`+outcome+`"}`)
+	}
+	for _, policy := range []wire.Missed{wire.MissedOnce, wire.MissedSkip, wire.MissedAll} {
+		zero = append(zero, `broker_schedules_missed_total{policy="`+string(policy)+`"}`)
+	}
 	for _, c := range []wire.Code{wire.Capacity, wire.TimestampSkew, wire.Malformed, wire.BadSignature, wire.Unauthorized} {
 		zero = append(zero, `broker_connections_rejected_total{reason="`+string(c)+`"}`)
 	}
@@ -186,7 +193,7 @@ func TestMetrics(t *testing.T) {
 	for _, c := range []wire.Code{wire.Malformed, wire.BadRequest, wire.RateLimited, wire.Internal} {
 		zero = append(zero, `broker_messages_rejected_total{reason="`+string(c)+`"}`)
 	}
-	for _, reason := range []string{dropSlow, dropStreamed, dropMailboxFull, dropNotices} {
+	for _, reason := range []string{dropSlow, dropStreamed, dropMailboxFull, dropEvents, dropNotices} {
 		zero = append(zero, `broker_drops_total{reason="`+reason+`"}`)
 	}
 	for _, name := range zero {

@@ -35,6 +35,7 @@ type metrics struct {
 	hooksLimited        prometheus.Counter
 	serviceRestarts     prometheus.Counter
 	serviceCalls        *prometheus.CounterVec // by outcome
+	automationMetrics
 }
 
 func newMetrics(srv *Server) *metrics {
@@ -69,6 +70,7 @@ func newMetrics(srv *Server) *metrics {
 		hooksLimited: counter("broker_hook_requests_rate_limited_total",
 			"Hook requests refused because there were too many."),
 	}
+	m.automationMetrics = newAutomationMetrics(counter, vec)
 	m.serviceRestarts = counter("broker_service_restarts_total", "Services that ended by themselves and were started again.")
 	m.serviceCalls = vec("broker_service_calls_total", "Calls of deployed services, by outcome.", "outcome",
 		callDone, callRefusedBy, callBroken, callLate, callAbandoned)

@@ -304,6 +304,15 @@ func TestWhatWasMissedFollowsThePolicy(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
+		_, at := b.scrape()
+		for policy, want := range map[wire.Missed]string{wire.MissedOnce: "4", wire.MissedSkip: "2", wire.MissedAll: "3"} {
+			if got := at[`broker_schedules_missed_total{policy="`+string(policy)+`"}`]; got != want {
+				t.Errorf("%s: %s counted as missed, want %s", policy, got, want)
+			}
+		}
+		if n := at["broker_schedules_fired_total"]; n != fmt.Sprint(1+1+5+3+wire.MaxMissed) {
+			t.Errorf("%s counted as sent", n)
+		}
 		pass(30 * time.Minute)
 		q.due()
 	})

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -128,7 +129,11 @@ func (p *testPeer) triggered() (push, data map[string]any) {
 func TestAMemberIsToldWhatItsWatchesSee(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {
-		s := b.site(says("hello"))
+		asked := make(chan struct{})
+		s := b.site(func(w http.ResponseWriter, r *http.Request) {
+			<-asked
+			says("hello")(w, r)
+		})
 		ann := b.join("ann")
 		a, again, bob := ann.modern("a"), ann.modern("a2"), b.join("bob").modern("b")
 		ack := a.ask("watch_ack", map[string]any{"type": "watch", "url": "http://site.example/x", "label": "site"})
@@ -138,6 +143,7 @@ func TestAMemberIsToldWhatItsWatchesSee(t *testing.T) {
 		if w := a.watches()[0]; w["lastValue"] != "" || w["lastCheck"] != nil {
 			t.Errorf("before the first look: %v", w)
 		}
+		close(asked)
 		pass(time.Second)
 		if w := again.watches()[0]; w["lastValue"] != "2cf24dba5fb0a30e" || w["lastHash"] != w["lastValue"] || w["lastCheck"] == nil || w["id"] != ack["watchId"] {
 			t.Errorf("after it: %v", w)
@@ -343,6 +349,11 @@ func TestFailuresOfAWatchAreTold(t *testing.T) {
 		pass(10 * time.Minute)
 		if n := s.seen(); n < 9 {
 			t.Errorf("%d looks in the ten minutes after", n)
+		}
+		_, at := b.scrape()
+		failures, looks := number(at["broker_watch_failures_total"]), number(at["broker_watch_looks_total"])
+		if failures < 10 || looks < failures+10 || at["broker_watch_triggers_total"] != "2" {
+			t.Errorf("counted: %v looks, %v failures, %s messages", looks, failures, at["broker_watch_triggers_total"])
 		}
 	})
 }
@@ -672,3 +683,5 @@ func FuzzHookSignatures(f *testing.F) {
 		deliveryID(wire.HookSignature(style), h, nil)
 	})
 }
+
+func number(text string) float64 { return must(strconv.ParseFloat(text, 64)) }

@@ -145,6 +145,10 @@ func (m *mesh) poll(ctx context.Context, w *watch) {
 	if errors.Is(err, context.Canceled) || ctx.Err() != nil {
 		return // ended, or the broker stops
 	}
+	m.srv.metrics.looks.Inc()
+	if err != nil {
+		m.srv.metrics.lookFailures.Inc()
+	}
 	after, note := judge(&row, s, err)
 	if after != row.WatchState {
 		after.Checked = time.Now()
@@ -320,6 +324,9 @@ func (m *mesh) notifyMember(tx *store.Tx, w *watch, note *wire.WatchTriggered) e
 	if err := m.addMessage(tx, msg, plan.addrs); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { m.distribute(msg, "", plan, func(*wire.OutcomeCounts) {}) })
+	tx.AfterCommit(func() {
+		m.srv.metrics.triggers.Inc()
+		m.distribute(msg, "", plan, func(*wire.OutcomeCounts) {})
+	})
 	return nil
 }

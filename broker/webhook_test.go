@@ -169,8 +169,17 @@ func TestWebhookRequestsThatAreRefused(t *testing.T) {
 		}
 	}
 	other, _ := a.hook("other", nil)
-	if status, _ := b.postTo(other, `{}`); status != 200 {
+	if status, _ := b.postTo(other, `{}`, "Webhook-Id", "7"); status != 200 {
 		t.Errorf("another webhook is limited too: %d", status)
+	}
+	b.postTo(other, `{}`, "Webhook-Id", "7")
+	b.postTo(other, `{}`, "X-Hub-Signature-256", "sha256=00")
+	b.do(must(http.NewRequestWithContext(t.Context(), "GET", other, nil)))
+	_, at := b.scrape()
+	for outcome, want := range map[string]string{postInvalid: "6", postTooLarge: "1", postUnknown: "6", postLimited: "1", postDuplicate: "1", postUnsigned: "1", postLooked: "1", postFailed: "0"} {
+		if got := at[`broker_webhook_requests_total{outcome="`+outcome+`"}`]; got != want {
+			t.Errorf("counted as %s: %s, want %s", outcome, got, want)
+		}
 	}
 }
 
