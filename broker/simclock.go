@@ -22,9 +22,9 @@ const (
 type simState struct {
 	alarm   *alarm // for the next tick
 	ticking bool   // guarded by mesh.mu
-	// ended is what the clock showed when the end of the broker paused it, nil if it did
-	// not, or it was turned since; guarded by mesh.mu.
-	ended *wire.ClockStatus
+	// ended is where the end of the broker paused the clock, nil if it did not, or the
+	// clock was turned since; guarded by mesh.mu.
+	ended *wire.ClockPaused
 
 	// Owned by the writer's goroutine.
 	begun time.Time // zero where it must begin anew
@@ -213,8 +213,7 @@ func (m *mesh) restoreClock(tx *store.Tx) error {
 		return err
 	}
 	c.Paused, c.Changed = true, time.Now()
-	status := clockStatus(c, c.Changed)
-	m.sim.ended = &status // nobody else has the mesh yet
+	m.sim.ended = &wire.ClockPaused{Tick: c.Tick, SimTime: wire.Time(c.Time), Speed: wire.Speed(c.Speed)} // nobody else has the mesh yet
 	return tx.SaveSimClock(c)
 }
 

@@ -58,6 +58,14 @@ type Tick struct {
 	Speed   Speed `json:"speed"`
 }
 
+// ClockPaused tells a session that was here when the broker ended that this has
+// paused the simulation clock. It goes on when somebody resumes it.
+type ClockPaused struct {
+	Tick    int64 `json:"tick"`    // simulated minutes that passed since the clock was made
+	SimTime Time  `json:"simTime"` // where it stands
+	Speed   Speed `json:"speed"`   // at which it will go on
+}
+
 func (SetClock) FrameType() Type    { return "set_clock" }
 func (PauseClock) FrameType() Type  { return "pause_clock" }
 func (ResumeClock) FrameType() Type { return "resume_clock" }

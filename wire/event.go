@@ -12,7 +12,7 @@ const (
 	EventSkillShared    = "skill_shared"    // SkillShared
 	EventSkillRemoved   = "skill_removed"   // SkillRemoved
 	EventTick           = "tick"            // Tick
-	EventClockPaused    = "clock_paused"    // ClockStatus
+	EventClockPaused    = "clock_paused"    // ClockPaused
 
 	EventMCPRegistered   = "mcp_registered"    // MCPEvent
 	EventMCPUnregistered = "mcp_unregistered"  // MCPEvent

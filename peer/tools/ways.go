@@ -208,7 +208,7 @@ func eventLine(p *wire.Push) string {
 	case wire.EventMCPDeployed, wire.EventMCPUndeployed, wire.EventMCPScopeChanged, wire.EventMCPCrashed, wire.EventMCPUpdated:
 		return serviceLine(p)
 	case wire.EventClockPaused:
-		var c wire.ClockStatus
+		var c wire.ClockPaused
 		if wire.Decode(p.EventData, &c) != nil {
 			return ""
 		}

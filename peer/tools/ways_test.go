@@ -142,7 +142,7 @@ func TestModeInboxPushesANoticeOnly(t *testing.T) {
 }
 
 func TestThatTheClockStandsIsNews(t *testing.T) {
-	p := &wire.Push{Event: wire.EventClockPaused, EventData: []byte(`{"speed":60,"paused":true,"tick":10,"simTime":"2026-01-02T03:04:05.000Z","startedAt":"2026-01-02T02:54:05.000Z"}`)}
+	p := &wire.Push{Event: wire.EventClockPaused, EventData: []byte(`{"tick":10,"simTime":"2026-01-02T03:04:05.000Z","speed":60}`)}
 	n, ok := eventNews(p)
 	want := "[system] The broker was restarted, which paused the simulation clock: tick 10 | sim time: 2026-01-02 03:04:05. It stands until somebody resumes it"
 	if !ok || n.text != want || n.look != "mesh_clock" {
