@@ -3,6 +3,7 @@ package broker
 import (
 	"archive/zip"
 	"bytes"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -53,6 +54,25 @@ func zipOf(files map[string]string) string {
 	}
 	w.Close()
 	return buf.String()
+}
+
+// rawZip makes an archive of one file whose name and mode are taken as they are.
+func rawZip(name, text string, mode fs.FileMode) string {
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	h := &zip.FileHeader{Name: name, Method: zip.Store}
+	h.SetMode(mode)
+	must(must(w.CreateHeader(h)).Write([]byte(text)))
+	w.Close()
+	return buf.String()
+}
+
+// pause leaves a service a moment to start again.
+func (p *testPeer) pause() {
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-p.t.Context().Done():
+	}
 }
 
 // shared shares an archive and returns a deployment of it.

@@ -20,7 +20,11 @@ const tools = {
   exit: () => process.exit(3),
   hang: () => new Promise(() => {}),
   big: (args) => text("x".repeat(args.bytes)),
-  flood: () => { for (;;) fs.writeSync(1, "x".repeat(1 << 16) + "\n"); },
+  flood: () => {
+    for (;;) {
+      try { fs.writeSync(1, "x".repeat(1 << 16) + "\n"); } catch { /* the pipe is full */ }
+    }
+  },
   forks: async () => {
     const failed = await new Promise((resolve) => {
       let failures = 0;
