@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"claudemesh/broker/runner/confine"
 )
 
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
 
 func TestMain(m *testing.M) {
+	confine.Main() // the broker starts cells with the program that it is
 	testscript.Main(m, map[string]func(){
 		module:       main,
 		"fakehost":   func() { os.Exit(fakeHost()) },

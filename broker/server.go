@@ -44,8 +44,9 @@ type Server struct {
 	stopping atomic.Bool
 	wake     chan struct{} // tells the clock that there is something to watch
 	alarms   *alarms
-	fetch    *fetcher               // looks at URLs
-	services func() *serviceMachine // what services are run with, found out when there is one
+	fetch    *fetcher                       // looks at URLs
+	services func() *serviceMachine         // what services are run with, found out when there is one
+	machine  atomic.Pointer[serviceMachine] // that it has returned
 	polls    pollers
 
 	mu     sync.Mutex // guards all below
@@ -86,7 +87,11 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	srv.fetch = newFetcher(newNetGuard(allowed), nil)
-	srv.services = sync.OnceValue(func() *serviceMachine { return newServiceMachine(&srv.cfg) })
+	srv.services = sync.OnceValue(func() *serviceMachine {
+		m := newServiceMachine(&srv.cfg)
+		srv.machine.Store(m)
+		return m
+	})
 	srv.metrics = newMetrics(srv)
 	srv.guard = newHostGuard(&cfg)
 	srv.limits.perMinute = cfg.HTTPRate
@@ -246,6 +251,9 @@ func (srv *Server) Close() error {
 	var errs []error
 	for _, m := range meshes {
 		errs = append(errs, m.close())
+	}
+	if m := srv.machine.Swap(nil); m != nil {
+		errs = append(errs, m.confiner.Close())
 	}
 	return errors.Join(append(errs, srv.lock.Unlock())...)
 }

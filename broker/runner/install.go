@@ -121,6 +121,7 @@ func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) sour
 			limits.Network = network
 			return l.s.r.runIn(ctx, confine.Cell{
 				Dir: l.s.dir, Write: []string{dir}, Work: work, Args: args, Env: env, Limits: limits,
+				Read: l.s.r.opts.Builder.Trusted(),
 			}, log)
 		},
 	}

@@ -21,6 +21,20 @@ func trust() []string {
 	}
 }
 
+// Trusted returns the files and directories that hold certificates which this
+// machine takes for good, as far as its environment names them: what a build
+// runs must be able to read them.
+func (b *Builder) Trusted() (paths []string) {
+	for _, name := range trust() {
+		for _, p := range filepath.SplitList(b.getenv(name)) {
+			if filepath.IsAbs(p) && !slices.Contains(paths, p) {
+				paths = append(paths, p)
+			}
+		}
+	}
+	return paths
+}
+
 // npmSettings and pipSettings say where this machine's packages come from.
 func npmSettings() []string { return []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"} }
 
