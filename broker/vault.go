@@ -53,7 +53,7 @@ func vaultRow(req *wire.VaultSet) (*store.VaultEntry, error) {
 	if req.EntryType != wire.VaultEnv && req.EntryType != wire.VaultFile {
 		return nil, wire.Errorf(wire.BadRequest, "entry_type must be %s or %s", wire.VaultEnv, wire.VaultFile)
 	}
-	if err := checkPath("mount_path", req.MountPath, wire.MaxPath); err != nil {
+	if err := checkPath("mount_path", req.MountPath, wire.MaxVaultText); err != nil {
 		return nil, err
 	}
 	if err := fits("description", req.Description, wire.MaxVaultText); err != nil {

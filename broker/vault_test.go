@@ -165,7 +165,7 @@ func TestVaultEntriesThatAreRefused(t *testing.T) {
 		"a key that is short":  {ann.sealed("k", "v", "sealed_key", "AAAA"), wire.BadRequest},
 		"a large value":        {ann.sealed("k", strings.Repeat("v", wire.MaxVaultValue+1)), wire.TooLarge},
 		"a long description":   {ann.sealed("k", "v", "description", strings.Repeat("d", wire.MaxVaultText+1)), wire.TooLarge},
-		"a long path":          {ann.sealed("k", "v", "mount_path", strings.Repeat("d", wire.MaxPath+1)), wire.TooLarge},
+		"a long path":          {ann.sealed("k", "v", "mount_path", strings.Repeat("d", wire.MaxVaultText+1)), wire.TooLarge},
 		"very many keys asked": {map[string]any{"type": "vault_get", "keys": make([]string, wire.MaxVaultEntries+1)}, wire.TooLarge},
 	} {
 		f := p.askAny(c.frame)
@@ -190,6 +190,10 @@ func TestTheVaultOfAMemberIsBounded(t *testing.T) {
 	b.keep(ann.id, rows)
 	if f := p.askAny(ann.sealed("more", "v")); f["code"] != "limit" {
 		t.Errorf("%v", f)
+	}
+	most := strings.Repeat("<", wire.MaxVaultText)
+	if size := wire.MaxVaultEntries * jsonSize(wire.VaultEntry{Key: most[:wire.MaxVaultKey], MountPath: most, Description: most}); size > wire.MaxFrameBytes-1000 {
+		t.Errorf("a list may have %d bytes, which no frame has", size)
 	}
 	p.ask("vault_ack", ann.sealed("k000", "again"))
 	bob := b.join("bob")

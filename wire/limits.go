@@ -110,7 +110,7 @@ const (
 // Limits of what members keep in the vault.
 const (
 	MaxVaultKey     = 128
-	MaxVaultText    = 1000     // an entry's description
+	MaxVaultText    = 1000     // an entry's description and path
 	MaxVaultValue   = 1 << 20  // bytes of a value
 	MaxVaultEntries = 100      // of a member
 	MaxVaultBytes   = 16 << 20 // of all values of a member

@@ -17,7 +17,7 @@ type VaultSet struct {
 	SealedKey  string    `json:"sealed_key"`           // base64 of 80 bytes
 	EntryType  VaultType `json:"entry_type,omitempty"` // env if left out
 	// MountPath is where in a service a file goes, unless the reference to it
-	// says else.
+	// says else; at most MaxVaultText characters.
 	MountPath   string `json:"mount_path,omitempty"`
 	Description string `json:"description,omitempty"` // at most MaxVaultText characters
 }
