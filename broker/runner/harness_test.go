@@ -21,7 +21,7 @@ import (
 // A stage is a Runner whose machine a test plays.
 type stage struct {
 	*Runner
-	t      *testing.T
+	t      testing.TB
 	began  time.Time
 	events chan Event
 
@@ -39,7 +39,7 @@ type stage struct {
 
 // newStage returns a Runner of services that are played, not run. The test
 // closes it.
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{t: t, began: time.Now(), events: make(chan Event, 1000), launched: make(chan struct{}, 1), built: make(map[string]source.Built)}
 	s.again(filepath.Join(t.TempDir(), "services"))

@@ -23,7 +23,7 @@ import (
 
 // plays returns a stage whose programs are this binary, with the habits that are
 // the arguments of the source. They run, but are not confined.
-func plays(t *testing.T) *stage {
+func plays(t testing.TB) *stage {
 	t.Helper()
 	s := newStage(t)
 	s.Runner.machine.build = func(_ context.Context, job source.Job) (source.Built, error) {
@@ -76,7 +76,7 @@ func (s *stage) text(name, tool string) string {
 	return textOf(s.t, v)
 }
 
-func textOf(t *testing.T, v wire.Value) string {
+func textOf(t testing.TB, v wire.Value) string {
 	t.Helper()
 	var res struct{ Content []struct{ Text string } }
 	if err := json.Unmarshal(v, &res); err != nil || len(res.Content) == 0 {

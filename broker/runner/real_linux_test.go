@@ -199,7 +199,7 @@ func (s *stage) expectReal(want ...Status) (e Event) {
 }
 
 // processesIn lists the processes that work in a directory.
-func processesIn(t *testing.T, dir string) (pids []int) {
+func processesIn(t testing.TB, dir string) (pids []int) {
 	t.Helper()
 	all, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, p := range all {
