@@ -60,8 +60,8 @@ type rpcError struct {
 	Message string `json:"message"`
 }
 
-// connect starts the MCP server of the user's configuration and speaks with it
-// until it is ready. A session goes on without.
+// connect starts the MCP servers of the user's configuration and speaks with
+// them until they are ready. A session goes on without.
 func (s *hostSession) connect(ctx context.Context) {
 	servers, err := s.files.servers(s.flags)
 	if err != nil {
@@ -70,8 +70,12 @@ func (s *hostSession) connect(ctx context.Context) {
 	}
 	for name, entry := range servers {
 		server, err := s.startServer(name, entry)
-		if err == nil {
+		if err == nil && name == module {
 			s.server = server
+		} else if err == nil {
+			s.others = append(s.others, server)
+		}
+		if err == nil {
 			err = server.handshake(ctx)
 		}
 		if err != nil {
@@ -99,7 +103,7 @@ func (s *hostSession) startServer(name string, entry mcpEntry) (*mcpServer, erro
 		return nil, err
 	}
 	m := &mcpServer{s: s, name: name, cmd: cmd, stdin: stdin, ended: make(chan struct{}), waiting: make(map[string]chan rpcMessage)}
-	s.ctl.tell(hostEvent{Event: "wire", Text: "started", PID: cmd.Process.Pid})
+	s.ctl.tell(hostEvent{Event: "wire", Text: "started " + name, PID: cmd.Process.Pid})
 	s.beside.Go(func() {
 		defer close(m.ended)
 		m.read(stdout)
@@ -163,7 +167,7 @@ func (m *mcpServer) list(ctx context.Context, methods ...string) error {
 			}
 			names := make([]string, 0, len(r.Tools))
 			for _, t := range r.Tools {
-				names = append(names, "mcp__"+m.name+"__"+t.Name)
+				names = append(names, m.prefix()+t.Name)
 			}
 			m.shown("tools", strings.Join(names, "\n"))
 			errs[i] = err
@@ -171,6 +175,17 @@ func (m *mcpServer) list(ctx context.Context, methods ...string) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// prefix is what stands before the names of the server's tools.
+func (m *mcpServer) prefix() string {
+	plain := strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, m.name)
+	return "mcp__" + plain + "__"
 }
 
 // callTool calls a tool and returns its text.
@@ -340,13 +355,20 @@ func (m *mcpServer) kill() error {
 	return err
 }
 
-// disconnect ends the server as the host does: its input stays open.
+// disconnect ends the servers.
 func (s *hostSession) disconnect() {
-	m := s.server
-	if m == nil {
-		return
+	all := s.others
+	if s.server != nil {
+		all = append(all, s.server)
 	}
-	s.server = nil
+	s.server, s.others = nil, nil
+	for _, m := range all {
+		m.end()
+	}
+}
+
+// end ends the server as the host does: its input stays open.
+func (m *mcpServer) end() {
 	for _, step := range []struct {
 		sig  os.Signal
 		wait time.Duration
@@ -358,6 +380,6 @@ func (s *hostSession) disconnect() {
 		case <-time.After(step.wait):
 		}
 	}
-	s.ctl.fault("MCP server %s had to be killed", m.name)
+	m.s.ctl.fault("MCP server %s had to be killed", m.name)
 	m.kill()
 }

@@ -25,7 +25,8 @@ type hostSession struct {
 	source  string // of SessionStart
 	files   *hostFiles
 	hooks   map[string][]hookGroup
-	server  *mcpServer // nil while there is none
+	server  *mcpServer   // the one of claudemesh; nil while there is none
+	others  []*mcpServer // all others
 	socket  *messagingSocket
 	beside  sync.WaitGroup // hooks, commands and connections that run beside the turns
 	arrives chan arrival
@@ -146,7 +147,7 @@ func (s *hostSession) do(ctx context.Context, cmd hostCommand) (string, error) {
 		s.finish(ctx)
 	case "hold":
 		s.hold = true
-	case "call": // a tool of the MCP server
+	case "call": // a tool of the MCP server, or by its full name one of another
 		return s.call(ctx, cmd.Name, cmd.Args)
 	case "tool": // one of the host's own
 		s.toolUsed(ctx, cmd.Name, cmd.Text)
@@ -227,16 +228,23 @@ func (s *hostSession) readArrivals() {
 
 // call has the model call a tool of the MCP server.
 func (s *hostSession) call(ctx context.Context, name string, args json.RawMessage) (string, error) {
-	if s.server == nil {
+	server := s.server
+	for _, other := range s.others {
+		if tool, ok := strings.CutPrefix(name, other.prefix()); ok {
+			server, name = other, tool
+		}
+	}
+	if server == nil {
 		return "", fmt.Errorf("no MCP server is connected")
 	}
-	if full := "mcp__" + s.server.name + "__" + name; !s.files.allowed(s.server.name, full) {
+	full := server.prefix() + name
+	if server == s.server && !s.files.allowed(server.name, full) { // of others the user says yes to each call
 		return "", fmt.Errorf("Claude requested permissions to use %s, but you haven't granted it yet.", full)
 	}
-	text, err := s.server.callTool(ctx, name, args)
+	text, err := server.callTool(ctx, name, args)
 	if err == nil {
 		s.seen("result", text)
-		s.toolUsed(ctx, "mcp__"+s.server.name+"__"+name, text)
+		s.toolUsed(ctx, full, text)
 	}
 	return text, err
 }

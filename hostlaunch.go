@@ -44,6 +44,9 @@ mode with the mail as its prompt, in this directory and with no more permissions
 settings give. Each wake is a turn that you pay for. It ends when the session is resumed
 by launch, by --stop-waking, and after a day without mail.
 
+The services that run on the broker and that you may use are MCP servers of the session,
+called mesh:<name>; those that come later are tools of the server claudemesh.
+
 Without --yes Claude Code asks before it acts, as always. What comes after -- goes to
 Claude Code.`,
 		Examples: []string{
@@ -118,6 +121,7 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 	}
 	f.MeshID = mesh.MeshID
 	f.reach(ctx, env, h, mesh)
+	f.findServices(ctx, env, mesh)
 	f.findTemplate(env, mesh)
 	if f.Resume == "" && !f.Continue {
 		if err := f.askPersona(ctx, env, ask); err != nil {
@@ -136,6 +140,18 @@ func runLaunch(ctx context.Context, env *cli.Env, f *launchFlags) error {
 		return cli.ExitCode(ended)
 	}
 	return nil
+}
+
+// findServices asks the broker which services the session is to have as MCP
+// servers of their own. Without an answer it has their tools once it is connected.
+func (f *launchFlags) findServices(ctx context.Context, env *cli.Env, m *peer.Mesh) {
+	done := env.Progress("asking for services")
+	names, err := launch.RunningServices(ctx, m)
+	done()
+	if err != nil {
+		env.Logger().Info("the services of the mesh are not known", "mesh", m.Slug, "err", err)
+	}
+	f.Services = names
 }
 
 // check reports flags that do not go together.
@@ -190,6 +206,9 @@ func (f *launchFlags) banner(env *cli.Env, m *peer.Mesh) {
 	}
 	if f.Mode != "" {
 		words = append(words, "messages "+f.Mode)
+	}
+	if len(f.Services) > 0 {
+		words = append(words, "services "+strings.Join(f.Services, " "))
 	}
 	env.Err().Printf("claudemesh: %s\n", strings.Join(words, ", "))
 	if f.wake {

@@ -45,7 +45,7 @@ func fails(name string, err error, hint string) Check {
 // Doctor looks for what keeps sessions from being peers, without changing
 // anything.
 func (h *Host) Doctor(ctx context.Context) Diagnosis {
-	d := Diagnosis{Checks: []Check{checkHost(), h.checkServer(), h.checkSettings(), checkRuntime()}}
+	d := Diagnosis{Checks: []Check{checkHost(), h.checkServer(), h.checkSettings(), h.checkOrphans(), checkRuntime()}}
 	c, err := peer.LoadConfig(h.ConfigDir)
 	if err != nil {
 		d.Checks = append(d.Checks, fails("configuration", err, "nothing else works before; who moves it away has to join again"))

@@ -51,6 +51,9 @@ type LaunchOptions struct {
 	// WakesPerHour, unless 0, has mail wake the session when it is closed, at
 	// most so often. It needs ID, or the id of a session to resume.
 	WakesPerHour int
+	// Services are those of the mesh that the session gets as MCP servers of
+	// their own; see RunningServices.
+	Services []string
 }
 
 // NewSessionID returns an id for a new session of the host.
@@ -101,6 +104,15 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 	if err != nil {
 		return err
 	}
+	environ := []string{peer.LaunchedWithChannel + "=1", peer.HostProcess + "=" + strconv.Itoa(os.Getpid())}
+	if len(o.Services) > 0 {
+		path, err := h.writeServices(dir, o.Services)
+		if err != nil {
+			return fmt.Errorf("prepare the services of the session: %w", err)
+		}
+		extra = append(extra, "--mcp-config", path)
+		environ = append(environ, peer.NativeServices+"="+strings.Join(o.Services, ","))
+	}
 	named := known || o.Resume == "" && !o.Continue
 	if named && o.WakesPerHour > 0 {
 		if err := h.startKeeper(ctx, id, o.WakesPerHour); err != nil {
@@ -108,8 +120,7 @@ func (h *Host) Launch(ctx context.Context, o LaunchOptions) error {
 		}
 	}
 	args := append([]string{program}, o.hostArgs(id, extra)...)
-	err = runHost(program, args, append(h.environ(dir, id, named, o.Persona),
-		peer.LaunchedWithChannel+"=1", peer.HostProcess+"="+strconv.Itoa(os.Getpid())))
+	err = runHost(program, args, append(h.environ(dir, id, named, o.Persona), environ...))
 	if _, ran := errors.AsType[Ended](err); !ran {
 		_, stopErr := h.StopWaking(ctx, id)
 		err = errors.Join(err, stopErr)
@@ -170,7 +181,7 @@ func withoutOurs(args []string) (rest []string) {
 // environ is the environment of the host, without what one that it is in was
 // launched with.
 func (h *Host) environ(dir, id string, named bool, p peer.Persona) []string {
-	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role, peer.LaunchedWithChannel: "", peer.HostProcess: ""}
+	set := map[string]string{"CLAUDEMESH_CONFIG_DIR": dir, "CLAUDEMESH_DISPLAY_NAME": p.Name, "CLAUDEMESH_SESSION_ID": "", "CLAUDEMESH_ROLE": p.Role, peer.LaunchedWithChannel: "", peer.HostProcess: "", peer.NativeServices: ""}
 	if named {
 		set["CLAUDEMESH_SESSION_ID"] = id
 	}
