@@ -20,9 +20,9 @@ type hostMesh struct {
 	alice  *peer.Client
 }
 
-func newHostMesh(t *testing.T) *hostMesh {
+func newHostMesh(t *testing.T, flags ...string) *hostMesh {
 	t.Helper()
-	m := &hostMesh{t: t, broker: startProcess(t)}
+	m := &hostMesh{t: t, broker: startProcess(t, flags...)}
 	var err error
 	m.alice, err = peer.Open(t.Context(), peer.Options{Mesh: m.broker.join("alice"), DisplayName: "alice"})
 	if err != nil {

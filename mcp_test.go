@@ -43,12 +43,31 @@ type mcpMessage struct {
 		} `json:"content"`
 		Structured json.RawMessage `json:"structuredContent"`
 	} `json:"result"`
+
+	whole json.RawMessage // the result as it came
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *mcpMessage) UnmarshalJSON(p []byte) error {
+	type plain mcpMessage
+	var raw struct{ Result json.RawMessage }
+	if err := json.Unmarshal(p, &raw); err != nil {
+		return err
+	}
+	m.whole = raw.Result
+	return json.Unmarshal(p, (*plain)(m))
 }
 
 // startSession starts `claudemesh mcp` and shakes hands with it.
 func (p *process) startSession(run, id string, env ...string) *mcpSession {
 	p.t.Helper()
-	s := &mcpSession{t: p.t, cmd: exec.Command(p.binary, "mcp")}
+	return p.startServer(run, id, nil, env...)
+}
+
+// startServer is startSession with flags of mcp.
+func (p *process) startServer(run, id string, flags []string, env ...string) *mcpSession {
+	p.t.Helper()
+	s := &mcpSession{t: p.t, cmd: exec.Command(p.binary, append([]string{"mcp"}, flags...)...)}
 	s.cmd.Env = append(os.Environ(), append([]string{
 		"HOME=" + p.home, "CLAUDEMESH_CONFIG_DIR=" + p.config(), "XDG_RUNTIME_DIR=" + run,
 		"CLAUDEMESH_SESSION_ID=" + id, "CLAUDEMESH_DISPLAY_NAME=" + id,
