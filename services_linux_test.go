@@ -157,6 +157,17 @@ func TestSessionsHaveTheToolsOfServices(t *testing.T) {
 		t.Errorf("the proxy is a peer: %s", text)
 	}
 
+	p.kill()
+	p.restart()
+	eventually(t, "the service to run again", func() bool {
+		text, failed := bob.call("mesh_mcp_catalog", args{})
+		return !failed && strings.Contains(text, "tiny [running]")
+	})
+	bob.listsTools("the service that runs again", has)
+	if text := proxy.passes("echo", args{"say": "still here"}); !strings.HasPrefix(text, "still here") {
+		t.Errorf("its result came as %s", text)
+	}
+
 	if text, failed := bob.call("mesh_mcp_update", args{"server_name": "tiny"}); !failed || !strings.Contains(text, "deploy") {
 		t.Errorf("an archive was updated: %s", text)
 	}

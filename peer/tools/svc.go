@@ -45,6 +45,8 @@ type svcTools struct {
 	hub    *hub
 	chosen func(name string) bool // as --tools has it
 
+	refreshing sync.Mutex // one after the other; taken before mu
+
 	mu     sync.Mutex
 	native map[string]bool // services that the host has as servers of their own
 	byName map[string]svcTool
@@ -102,17 +104,23 @@ func (h *hub) attendServices(ctx context.Context, m *mesh) {
 	}
 }
 
-// ended takes note that a service the host has as a server of its own is gone:
-// so is its proxy, and if it comes back its tools are listed here.
+// ended takes note that a service is gone. If the host had it as a server of its
+// own, so is its proxy, and when it comes back its tools are listed here.
 func (s *svcTools) ended(service string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	native := s.native[service]
 	delete(s.native, service)
+	s.mu.Unlock()
+	if native {
+		s.refresh() // it may be back already
+	}
 }
 
 // refresh makes the tools those of the services there are, and tells the host
 // if its list is old.
 func (s *svcTools) refresh() {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
 	sum := sha256.New()
 	kept, size := make(map[string]svcTool), 0
 	for _, t := range nameSvc(s.collect()) {

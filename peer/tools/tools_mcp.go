@@ -14,11 +14,11 @@ func mcpTools() []tool {
 	return []tool{
 		define(tool{
 			name: "mesh_mcp_list", reads: true, hint: "list tool servers MCP of peers tools services",
-			description: "List the tool servers (MCP) that peers lend to the mesh, with their tools. With server_name: that one, with the schema of each tool. Look here before you say that you cannot reach something.",
+			description: "List the tool servers (MCP) that peers lend to the mesh, with their tools; services that run on the broker are in mesh_mcp_catalog. With server_name: that one, with the schema of each tool. Look here before you say that you cannot reach something.",
 		}, mcpList),
 		define(tool{
 			name: "mesh_tool_call", hint: "call run tool of a peer's MCP server service",
-			description: "Call a tool of a server that mesh_mcp_list shows. It runs on its host's machine, not here, for 30 s at most; the result is the server's, whole.",
+			description: "Call a tool of a server that mesh_mcp_list shows, or of a service of mesh_mcp_catalog. It runs on its host's machine or the broker's, not here, for 30 s at most; the result is the server's, whole.",
 		}, callTool),
 		define(tool{
 			name: "mesh_mcp_register", hint: "register host lend offer share tool server MCP",

@@ -70,7 +70,7 @@ type deployArgs struct {
 	ServerName   string            `json:"server_name" doc:"letters, digits, - and _"`
 	NpxPackage   string            `json:"npx_package,omitempty" doc:"npm package, with @version if wanted"`
 	UvxPackage   string            `json:"uvx_package,omitempty" doc:"Python package"`
-	FileID       string            `json:"file_id,omitempty" doc:"zip of a project that was shared for everyone or without encryption (share_file)"`
+	FileID       string            `json:"file_id,omitempty" doc:"zip of a project that share_file has shared without to; everyone can fetch it until you delete_file it"`
 	GitURL       string            `json:"git_url,omitempty" doc:"https"`
 	GitBranch    string            `json:"git_branch,omitempty"`
 	GitAuth      string            `json:"git_auth,omitempty" doc:"token for a private repository, as $vault:<key>"`
