@@ -65,7 +65,7 @@ service is given.`,
 		Mesh: true, JSON: true, Output: deployedJSON{},
 		Flags: f.define,
 		Complete: map[string]Completer{
-			"--runtime": Values("node", "python", "bun"), "--scope": Values("peer", "mesh", "peers:", "group:", "groups:", "role:"), "--allow": Values("*"),
+			"name": serviceNames, "--runtime": Values("node", "python", "bun"), "--scope": Values("peer", "mesh", "peers:", "group:", "groups:", "role:"), "--allow": Values("*"),
 		},
 		Run: func(ctx context.Context, env *Env, args []string) error { return f.run(ctx, env, args[0]) },
 	}
@@ -172,6 +172,7 @@ func (f *deployFlags) run(ctx context.Context, env *Env, name string) error {
 		if err != nil {
 			return unknownOutcome(err, name)
 		}
+		noteService(env, c, name)
 		return printOutcome(ctx, env, c, &st, keys, "deployed")
 	})
 }

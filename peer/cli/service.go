@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"slices"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
@@ -16,7 +17,8 @@ func undeployCommand() Command {
 		Long:     "For who deployed it, and admins. What it has written into its directory is deleted with it.",
 		Examples: []string{"claudemesh undeploy db", "claudemesh undeploy db --yes"},
 		Mesh:     true, JSON: true, Output: removedJSON{},
-		Flags: func(fs *flag.FlagSet) { fs.BoolVar(&yes, "yes", false, "do not ask"); Alias(fs, "y", "yes") },
+		Complete: map[string]Completer{"name": serviceNames},
+		Flags:    func(fs *flag.FlagSet) { fs.BoolVar(&yes, "yes", false, "do not ask"); Alias(fs, "y", "yes") },
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			if err := env.confirm(ctx, yes, "End %s and delete it on the broker, with all that it has kept?", args[0]); err != nil {
 				return err
@@ -25,10 +27,13 @@ func undeployCommand() Command {
 				done := env.Progress("ending " + args[0])
 				err := c.Undeploy(ctx, args[0])
 				done()
-				switch {
-				case err != nil:
+				if err != nil {
 					return noService(err)
-				case env.JSON:
+				}
+				noteServices(env, c, func(names []string) []string {
+					return slices.DeleteFunc(names, func(n string) bool { return n == args[0] })
+				})
+				if env.JSON {
 					return env.Out().JSON(removedJSON{args[0]})
 				}
 				env.Out().Printf("Ended %s in %s.\n", args[0], c.Mesh().Slug)
@@ -52,6 +57,7 @@ func updateCommand() Command {
 		Long: `For git, npm and PyPI; deploy again what came from an archive. What runs is replaced when
 the new version is up, and runs on if that fails: then the command ends with 1.`,
 		Examples: []string{"claudemesh update db"},
+		Complete: map[string]Completer{"name": serviceNames},
 		Mesh:     true, JSON: true, Output: deployedJSON{},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
@@ -75,7 +81,7 @@ groups:A,B or role:NAME. Sessions choose their groups and roles themselves unles
 the mesh's admins do, so those three keep nobody out who wants in.`,
 		Examples: []string{"claudemesh scope db", "claudemesh scope db mesh", "claudemesh scope db peers:bob,carol"},
 		Mesh:     true, JSON: true, Output: wire.MCPScopeResult{},
-		Complete: map[string]Completer{"scope": Values("peer", "mesh", "peers:", "group:", "groups:", "role:")},
+		Complete: map[string]Completer{"name": serviceNames, "scope": Values("peer", "mesh", "peers:", "group:", "groups:", "role:")},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			req := wire.MCPScope{ServerName: args[0]}
 			if len(args) > 1 {
@@ -122,6 +128,12 @@ func catalogCommand() Command {
 				if err != nil {
 					return err
 				}
+				noteServices(env, c, func([]string) (names []string) {
+					for _, s := range res.Services {
+						names = append(names, s.Name)
+					}
+					return names
+				})
 				if env.JSON {
 					return env.Out().JSON(append([]wire.CatalogEntry{}, res.Services...))
 				}

@@ -28,6 +28,7 @@ it goes on until it is interrupted, over lost connections too.`,
 			Alias(fs, "n", "lines")
 			Alias(fs, "f", "follow")
 		},
+		Complete: map[string]Completer{"name": serviceNames},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			if lines < 1 || lines > wire.MaxServiceLog {
 				return Usagef("--lines must be 1 to %d", wire.MaxServiceLog)

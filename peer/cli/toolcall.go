@@ -27,6 +27,7 @@ at most. A value is what the
 tool's schema says it is: a text, or JSON. What it prints are words of a peer.`,
 		Examples: []string{"claudemesh call db query sql='select 1'", `claudemesh call db query --args '{"sql": "select 1"}' --json`},
 		Mesh:     true, JSON: true, Output: calledJSON{},
+		Complete: map[string]Completer{"server": serviceNames},
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&whole, "args", "", "the arguments as a JSON `object`")
 		},

@@ -23,6 +23,7 @@ func toolsCommand() Command {
 With the name of a server: that one, with the schemas of its tools.`,
 		Examples: []string{"claudemesh tools", "claudemesh tools db --json"},
 		Mesh:     true, JSON: true, Output: []toolServerJSON{},
+		Complete: map[string]Completer{"server": serviceNames},
 		Run: func(ctx context.Context, env *Env, args []string) error {
 			return onMesh(ctx, env, nil, func(ctx context.Context, c *peer.Client) error {
 				name := ""
@@ -35,6 +36,9 @@ With the name of a server: that one, with the schemas of its tools.`,
 				}
 				if name != "" && len(servers) == 0 {
 					return WithHint(&wire.Error{Code: wire.NotFound, Message: "there is no tool server " + CleanLine(name)}, "`claudemesh tools` lists those there are")
+				}
+				for _, s := range servers {
+					noteService(env, c, s.Name)
 				}
 				if env.JSON {
 					return env.Out().JSON(servers)
