@@ -170,7 +170,7 @@ func (f *deployFlags) run(ctx context.Context, env *Env, name string) error {
 			archive.withdraw(ctx, c, req.Source.FileID)
 		}
 		if err != nil {
-			return unknownOutcome(err, name)
+			return unknownOutcome(env, err, name)
 		}
 		noteService(env, c, name)
 		return printOutcome(ctx, env, c, &st, keys, "deployed")
@@ -198,10 +198,10 @@ func followBuild(env *Env, name string, run func(told func(wire.MCPDeployStatus)
 	return st, err
 }
 
-// unknownOutcome adds to an error what becomes of what the broker has begun.
-func unknownOutcome(err error, name string) error {
+// unknownOutcome says with an error what becomes of what the broker has begun.
+func unknownOutcome(env *Env, err error, name string) error {
 	if errors.Is(err, peer.ErrTimeout) || errors.Is(err, peer.ErrLost) || errors.Is(err, context.Canceled) {
-		return WithHint(err, "the broker goes on with it: `claudemesh catalog` and `claudemesh logs %s` say what becomes of it", name)
+		env.Err().Printf("The broker goes on with it: `claudemesh catalog` and `claudemesh logs %s` say what becomes of it.\n", name)
 	}
 	return err
 }

@@ -65,7 +65,7 @@ the new version is up, and runs on if that fails: then the command ends with 1.`
 					return c.UpdateService(ctx, args[0], told)
 				})
 				if err != nil {
-					return unknownOutcome(noService(err), args[0])
+					return unknownOutcome(env, noService(err), args[0])
 				}
 				return printOutcome(ctx, env, c, &st, nil, "updated")
 			})
