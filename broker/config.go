@@ -59,6 +59,7 @@ type Config struct {
 	ShutdownWithin     time.Duration // bound of a graceful shutdown
 
 	newRunner func(*mesh) (serviceRunner, error) // runs services; nil for what runs them in truth
+	fetch     bundleFetcher                      // of bundles that need a program; nil for what fetches them in truth
 
 	Log     *slog.Logger // where the broker logs; never contents or secrets
 	Version string       // of the program, for /health

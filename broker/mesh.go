@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,9 +27,10 @@ type mesh struct {
 
 	wg sync.WaitGroup // pumps and other work for this mesh
 
-	hooks  hookRates
-	relays relays       // requests that wait for other peers
-	runs   runnerHolder // runs the services
+	hooks   hookRates
+	relays  relays       // requests that wait for other peers
+	runs    runnerHolder // runs the services
+	bundles bundles      // of skills that are deployed
 
 	verifying atomic.Bool // somebody's audit_verify is served
 
@@ -81,6 +83,7 @@ func openMesh(ctx context.Context, srv *Server, id string) (*mesh, error) {
 		return nil, errors.Join(fmt.Errorf("open mesh %s: %w", id, err), db.Close())
 	}
 	m.sweepBlobs(ctx)
+	m.logFailed("remove what deployments of skills have left", os.RemoveAll(m.bundlesDir()))
 	return m, nil
 }
 
@@ -279,6 +282,7 @@ func (m *mesh) close() error {
 	m.closed = true
 	m.mu.Unlock()
 	m.runs.close()
+	m.bundles.close()
 	m.wg.Wait()
 	return m.db.Close()
 }

@@ -74,6 +74,7 @@ func routes() []route {
 		handle((*mesh).getSkill),
 		handle((*mesh).listSkills),
 		handle((*mesh).removeSkill),
+		later((*mesh).skillDeploy),
 
 		// Tool servers.
 		handle((*mesh).mcpRegister),

@@ -1,12 +1,20 @@
 package broker
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/adhocore/gronx"
+
+	"claudemesh/cron"
 	"claudemesh/wire"
 )
 
@@ -204,6 +212,112 @@ func TestAReminderReachesItsOwner(t *testing.T) {
 	})
 }
 
+func TestARecurringScheduleGoesOn(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann").modern("a"), b.join("bob").old("b")
+		ann.later(bob.key, "daily", map[string]any{"cron": "30 9 * * *", "tz": "Europe/Berlin", "deliverAt": 0})
+		berlin := must(time.LoadLocation("Europe/Berlin"))
+		last := time.Time{}
+		for i := range 5 {
+			pass(24 * time.Hour)
+			push, _ := bob.due()
+			at := must(time.Parse(time.RFC3339, push["createdAt"].(string))).In(berlin)
+			if at.Hour() != 9 || at.Minute() != 30 || i > 0 && at.YearDay() == last.YearDay() {
+				t.Fatalf("it came at %s after %s", at, last)
+			}
+			last = at
+		}
+		e := ann.pending()
+		if len(e) != 1 || e[0]["firedCount"].(float64) != 5 || e[0]["cron"] != "30 9 * * *" || e[0]["lastMessageId"] == nil {
+			t.Fatalf("pending: %v", e)
+		}
+		if ok := ann.ask("cancel_scheduled_ack", map[string]any{"type": "cancel_scheduled", "scheduledId": e[0]["id"].(string)[:8]})["ok"]; ok != true {
+			t.Error("it cannot be cancelled")
+		}
+		pass(48 * time.Hour)
+		bob.undue()
+	})
+}
+
+// A broker that has nothing else to do rings every day of years when it is due,
+// as a second library says.
+func TestYearsOfCron(t *testing.T) {
+	t.Parallel()
+	const expr = "30 9 * * MON-FRI"
+	e := must(cron.Parse(expr))
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{cfg: Defaults(), alarms: newAlarms(), wake: make(chan struct{}, 1)}
+		var rung []time.Time
+		al := new(alarm)
+		al.ring = func(now time.Time) {
+			rung = append(rung, now)
+			srv.alarms.set(al, e.Next(now, time.UTC))
+		}
+		start := time.Now()
+		srv.alarms.set(al, e.Next(start, time.UTC))
+		ctx, stop := context.WithCancel(t.Context())
+		var clock sync.WaitGroup
+		clock.Go(func() { srv.runClock(ctx) })
+		pass(3 * 366 * 24 * time.Hour)
+		stop()
+		clock.Wait()
+		at := start
+		for i := 0; ; i++ {
+			at = must(gronx.NextTickAfter(expr, at, false))
+			if at.After(time.Now()) {
+				break
+			}
+			if i >= len(rung) || !rung[i].Equal(at) {
+				t.Fatalf("it rang at %v, and should have at %s", rung[min(i, len(rung)):], at)
+			}
+		}
+		if len(rung) < 780 {
+			t.Errorf("it rang %d times", len(rung))
+		}
+	})
+}
+
+func TestWhatWasMissedFollowsThePolicy(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann"), b.join("bob")
+		p := ann.modern("a")
+		for _, missed := range []string{"", "once", "skip", "all"} {
+			p.later(bob.pub(), "cron "+missed, map[string]any{"cron": "@hourly", "missed": missed})
+			p.later(bob.pub(), "at "+missed, map[string]any{"delay": 60_000, "missed": missed})
+		}
+		p.later(bob.pub(), "minutes", map[string]any{"cron": "* * * * *", "missed": "all"})
+		b.stop()
+		pass(5*time.Hour + 30*time.Minute) // from midnight
+		b.start()
+		pass(time.Second)
+		q := bob.modern("b")
+		pass(time.Second)
+		got := map[string]int{}
+		for _, f := range q.news() {
+			if f["scheduleId"] != nil {
+				got[string(must(base64.StdEncoding.DecodeString(f["ciphertext"].(string))))]++
+			}
+		}
+		want := map[string]int{"cron ": 1, "cron once": 1, "cron all": 5, "at ": 1, "at once": 1, "at all": 1, "minutes": wire.MaxMissed}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		_, at := b.scrape()
+		for policy, want := range map[wire.Missed]string{wire.MissedOnce: "4", wire.MissedSkip: "2", wire.MissedAll: "3"} {
+			if got := at[`broker_schedules_missed_total{policy="`+string(policy)+`"}`]; got != want {
+				t.Errorf("%s: %s counted as missed, want %s", policy, got, want)
+			}
+		}
+		if n := at["broker_schedules_fired_total"]; n != fmt.Sprint(1+1+5+3+wire.MaxMissed) {
+			t.Errorf("%s counted as sent", n)
+		}
+		pass(30 * time.Minute)
+		q.due()
+	})
+}
+
 func TestAnEnvelopeIsKeptAsItIs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {
@@ -310,6 +424,25 @@ func TestARepeatedScheduleIsOne(t *testing.T) {
 	})
 }
 
+func TestAMemberHasAThousandSchedules(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	p := b.join("ann").modern("a")
+	text := strings.Repeat("x", 2000)
+	for range wire.MaxSchedules - 1 {
+		p.say(map[string]any{"type": "schedule", "to": "*", "message": text, "delay": 3_600_000})
+	}
+	p.later("*", text, map[string]any{"delay": 3_600_000})
+	if a := p.askAny(map[string]any{"type": "schedule", "to": "*", "message": "x", "deliverAt": 1}); a["code"] != string(wire.Limit) {
+		t.Errorf("one more: %v", a)
+	}
+	all := p.pending() // in a frame that fits
+	if len(all) != wire.MaxSchedules || all[0]["message"] != text || all[0]["cut"] != nil || all[len(all)-1]["cut"] != true || all[len(all)-1]["message"] != "" {
+		t.Errorf("%d entries, the last %v", len(all), all[len(all)-1])
+	}
+	b.join("bob").modern("b").later("*", "x", map[string]any{"delay": 3_600_000})
+}
+
 // Who may read, cancel and get what is scheduled, one row per cell of the table
 // in docs/SECURITY.md.
 func TestWhoMayDoWhatWithSchedules(t *testing.T) {
@@ -357,4 +490,183 @@ func TestSchedulesEndWithTheMembership(t *testing.T) {
 		pass(time.Hour)
 		bob.undue()
 	})
+}
+
+// A recipient that is full gets what is due as soon as there is room.
+func TestAFullMailboxIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann").modern("a"), b.join("bob")
+		for range 3 {
+			ann.send(bob.pub(), "fill")
+		}
+		ann.later(bob.pub(), "x", map[string]any{"delay": 1000})
+		pass(time.Minute)
+		if n := len(ann.pending()); n != 1 {
+			t.Fatalf("%d pending", n)
+		}
+		q := bob.modern("b")
+		for range 3 {
+			q.acked("seen", q.mail())
+		}
+		pass(2 * time.Minute)
+		if _, text := q.due(); text != "x" {
+			t.Errorf("got %q", text)
+		}
+	}, func(c *Config) { c.MailboxCap = 3 })
+}
+
+// Of what was missed, all that there is no room for waits for it.
+func TestAFullMailboxDropsNothingThatWasMissed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann"), b.join("bob")
+		p := ann.modern("a")
+		p.later(bob.pub(), "all", map[string]any{"cron": "@hourly", "missed": "all"})
+		b.stop()
+		pass(7*time.Hour + 10*time.Minute) // from midnight
+		b.start()
+		ann.modern("a")
+		pass(5 * time.Minute)
+		b.restart()
+		q := bob.modern("b")
+		var hours []string
+		have := map[any]bool{}
+		for range 6 {
+			pass(2 * time.Minute)
+			for _, f := range q.news() {
+				if f["scheduleId"] != nil && !have[f["messageId"]] {
+					have[f["messageId"]] = true
+					hours = append(hours, f["scheduledFor"].(string)[11:16])
+					q.acked("seen", f)
+				}
+			}
+		}
+		if want := []string{"01:00", "02:00", "03:00", "04:00", "05:00", "06:00", "07:00"}; !slices.Equal(hours, want) {
+			t.Errorf("sent for %v, want %v", hours, want)
+		}
+		pass(time.Hour)
+		if push, _ := q.due(); push["scheduledFor"].(string)[11:16] != "08:00" {
+			t.Errorf("and then for %v", push["scheduledFor"])
+		}
+	}, func(c *Config) { c.MailboxCap = 3 })
+}
+
+// What was due in time and found no room was not missed.
+func TestWhatWaitsForRoomWasNotMissed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann").modern("a"), b.join("bob")
+		for range 3 {
+			ann.send(bob.pub(), "fill")
+		}
+		ann.later(bob.pub(), "once", map[string]any{"delay": 60_000, "missed": "skip"})
+		ann.later(bob.pub(), "again", map[string]any{"cron": "@hourly", "missed": "skip"})
+		pass(90 * time.Minute)
+		q := bob.modern("b")
+		for range 3 {
+			q.acked("seen", q.mail())
+		}
+		pass(2 * time.Minute)
+		got := map[string]string{}
+		for range 2 {
+			push, text := q.due()
+			got[text] = push["scheduledFor"].(string)[11:16]
+		}
+		if want := map[string]string{"once": "00:01", "again": "01:00"}; !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}, func(c *Config) { c.MailboxCap = 3 })
+}
+
+// What is due while it cannot be stored comes later, once.
+func TestNothingIsDueTwice(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		ann, bob := b.join("ann").modern("a"), b.join("bob").old("b")
+		for i := range 3 * batch {
+			ann.later(bob.key, fmt.Sprint(i), map[string]any{"delay": 60_000})
+		}
+		pass(59 * time.Second)
+		release := b.holdWriter()
+		time.Sleep(30 * time.Second)
+		go ann.later(bob.key, "one more", map[string]any{"delay": 0}) // sets the alarm again
+		synctest.Wait()
+		release()
+		pass(time.Minute)
+		seen := map[string]int{}
+		for range 3*batch + 1 {
+			_, text := bob.due()
+			seen[text]++
+		}
+		bob.undue()
+		if len(seen) != 3*batch+1 {
+			t.Errorf("%d different ones", len(seen))
+		}
+	})
+}
+
+func TestTheClockSleepsUntilSomethingIsDue(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]time.Duration{
+		time.Second: time.Second, time.Minute: time.Minute, 90 * time.Second: time.Minute, 100 * time.Hour: time.Hour, 24 * time.Hour: 864 * time.Second,
+	} {
+		if got := nap(d); got != want {
+			t.Errorf("for what is due after %s it sleeps %s, not %s", d, got, want)
+		}
+	}
+	if nap(-time.Hour) > 0 {
+		t.Error("it sleeps though something is due")
+	}
+}
+
+func TestAlarmsRingOnceInTheirOrder(t *testing.T) {
+	t.Parallel()
+	a := newAlarms()
+	now := time.Now().Round(0)
+	var rung []int
+	all := make([]*alarm, 20)
+	for i := range all {
+		all[i] = &alarm{ring: func(time.Time) { rung = append(rung, i) }}
+		a.set(all[i], now.Add(time.Duration(20-i)*time.Second))
+	}
+	a.set(all[3], now.Add(time.Second/2))
+	a.stop(all[7])
+	a.stop(all[7])
+	a.setOrStop(all[8], time.Time{})
+	if sleep, ok := a.ring(now.Add(10 * time.Second)); !ok || sleep != time.Second {
+		t.Errorf("it sleeps %s, %v", sleep, ok)
+	}
+	if want := "[3 19 18 17 16 15 14 13 12 11 10]"; fmt.Sprint(rung) != want {
+		t.Errorf("rung %v, want %s", rung, want)
+	}
+	if _, ok := a.ring(now.Add(time.Hour)); ok || len(rung) != 18 {
+		t.Errorf("rung %v", rung)
+	}
+}
+
+// What goes by the time that passes and what goes by the calendar never stand
+// in each other's way, whatever is done to the machine's clock.
+func TestAlarmsOfEachKindHaveAQueue(t *testing.T) {
+	t.Parallel()
+	a := newAlarms()
+	now := time.Now()
+	var rung []string
+	alarmOf := func(name string) *alarm { return &alarm{ring: func(time.Time) { rung = append(rung, name) }} }
+	moved := alarmOf("moved")
+	a.set(moved, now.Add(-time.Second).Round(0))
+	a.set(moved, now.Add(time.Second))
+	a.set(alarmOf("calendar"), now.Add(2*time.Hour).Round(0))
+	if len(a.passing) != 1 || len(a.calendar) != 1 {
+		t.Errorf("%d go by the time that passes, %d by the calendar", len(a.passing), len(a.calendar))
+	}
+	for _, c := range []struct {
+		after, sleep time.Duration
+		rung         string
+	}{{0, time.Second, "[]"}, {time.Second, 72 * time.Second, "[moved]"}, {2 * time.Hour, 0, "[moved calendar]"}} {
+		sleep, ok := a.ring(now.Add(c.after))
+		if sleep.Round(time.Second) != c.sleep || ok != (c.sleep > 0) || fmt.Sprint(rung) != c.rung {
+			t.Errorf("after %s it sleeps %s, rang %v", c.after, sleep, rung)
+		}
+	}
 }

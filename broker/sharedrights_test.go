@@ -32,6 +32,8 @@ func TestWhoMayDoWhatWithStreamsAndSkills(t *testing.T) {
 		{"get a skill", "skill_data", map[string]any{"type": "get_skill", "name": "s"}, all},
 		{"share a new skill", "skill_ack", skill("t"), all},
 		{"replace a skill", "skill_ack", skill("s"), owning},
+		{"deploy a new skill", "skill_deploy_ack", made.bundle(map[string]string{"SKILL.md": "---\nname: t\n---\nx"}), all},
+		{"deploy in the place of a skill", "skill_deploy_ack", made.bundle(map[string]string{"SKILL.md": "---\nname: s\n---\nx"}), owning},
 		{"remove a skill", "skill_ack", map[string]any{"type": "remove_skill", "name": "s"}, owning},
 	} {
 		for who, p := range peers {

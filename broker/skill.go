@@ -15,8 +15,14 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 	if err := checkSkill(&req); err != nil {
 		return wire.SkillAck{}, err
 	}
+	row := skillRow(c.session, &req)
+	err := m.publishSkill(c, row, audited{"skill": row.Name, "instructionsSha256": sumOf([]byte(row.Instructions))})
+	return wire.SkillAck{Name: req.Name, Action: wire.SkillWasShared}, err
+}
+
+// skillRow makes the row of a skill that was checked.
+func skillRow(s *session, req *wire.ShareSkill) *store.Skill {
 	now := time.Now()
-	s := c.session
 	row := &store.Skill{
 		Name: req.Name, Description: req.Description, Tags: req.Tags, Author: s.name, MemberID: s.member.id, PubKey: s.member.key,
 		Created: now, Updated: now, Instructions: req.Instructions,
@@ -27,8 +33,15 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 	if req.Manifest != nil {
 		row.Manifest, _ = json.Marshal(req.Manifest) // strings and a flag always encode
 	}
-	err := m.contribute(c, func(tx *store.Tx) error {
-		old, err := tx.Skill(req.Name)
+	return row
+}
+
+// publishSkill records a skill, in the place of the one of its name if that is
+// the session's to replace, and tells the others.
+func (m *mesh) publishSkill(c *call, row *store.Skill, trail audited) error {
+	s := c.session
+	return m.contribute(c, func(tx *store.Tx) error {
+		old, err := tx.Skill(row.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
@@ -43,14 +56,13 @@ func (m *mesh) shareSkill(c *call, req wire.ShareSkill) (wire.SkillAck, error) {
 		tx.AfterCommit(func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			m.broadcast(s, wire.EventSkillShared, wire.SkillShared{Name: req.Name, Description: req.Description, Author: s.name})
+			m.broadcast(s, wire.EventSkillShared, wire.SkillShared{Name: row.Name, Description: row.Description, Author: s.name})
 		})
 		if err != nil {
 			return err
 		}
-		return m.audit(tx, s.actor(), wire.AuditSkillShared, audited{"skill": req.Name, "instructionsSha256": sumOf([]byte(req.Instructions))})
+		return m.audit(tx, s.actor(), wire.AuditSkillShared, trail)
 	})
-	return wire.SkillAck{Name: req.Name, Action: wire.SkillWasShared}, err
 }
 
 func checkSkill(req *wire.ShareSkill) error {
@@ -106,10 +118,14 @@ func (m *mesh) getSkill(_ *call, req wire.GetSkill) (wire.SkillData, error) {
 		return wire.SkillData{}, err
 	}
 	b := brief(row)
-	return wire.SkillData{Skill: &wire.Skill{
+	res := wire.SkillData{Skill: &wire.Skill{
 		Name: b.Name, Description: b.Description, Instructions: row.Instructions, Tags: b.Tags, Author: b.Author, Manifest: b.Manifest,
-		CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt, AuthorPubkey: b.AuthorPubkey,
-	}}, nil
+		CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt, AuthorPubkey: b.AuthorPubkey, SourceType: wire.SourceType(row.SourceType), Commit: row.Revision,
+	}}
+	if len(row.Files) > 0 {
+		json.Unmarshal(row.Files, &res.Skill.Files) // written by deployBundle
+	}
+	return res, nil
 }
 
 // brief describes a skill without its text.

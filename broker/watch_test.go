@@ -1,16 +1,130 @@
 package broker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"claudemesh/wire"
 )
+
+// A testSite is a web server in a bubble, which every name and address leads to.
+type testSite struct {
+	mu      sync.Mutex
+	handler http.HandlerFunc
+	looks   int
+	ln      *pipeListener
+}
+
+// site starts one, for b's watches.
+func (b *testBroker) site(h http.HandlerFunc) *testSite {
+	s := &testSite{handler: h, ln: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
+	hs := &http.Server{Handler: s}
+	go hs.Serve(s.ln)
+	b.t.Cleanup(func() { hs.Close() })
+	b.watchAt(s)
+	return s
+}
+
+// watchAt has the broker's watches find s, after a restart for instance.
+func (b *testBroker) watchAt(s *testSite) {
+	b.srv.polls.mu.Lock() // which every look takes before it begins
+	defer b.srv.polls.mu.Unlock()
+	b.srv.fetch.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return s.ln.dial(ctx, netip.MustParseAddr("192.0.2.9"))
+	}
+}
+
+func (s *testSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.looks++
+	h := s.handler
+	s.mu.Unlock()
+	h(w, r)
+}
+
+// shows has the site answer with that body.
+func (s *testSite) shows(body string) { s.does(says(body)) }
+
+func (s *testSite) does(h http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handler = h
+}
+
+// seen returns how often the site was looked at since it was asked.
+func (s *testSite) seen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.looks
+	s.looks = 0
+	return n
+}
+
+func says(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }
+}
+
+func answers(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+}
+
+// watch makes a watch and returns its id.
+func (p *testPeer) watch(fields map[string]any) string {
+	p.t.Helper()
+	f := map[string]any{"type": "watch", "url": "http://site.example/x"}
+	maps.Copy(f, fields)
+	return p.ask("watch_ack", f)["watchId"].(string)
+}
+
+// watches returns p's watches.
+func (p *testPeer) watches() []map[string]any {
+	p.t.Helper()
+	var all []map[string]any
+	for _, e := range p.ask("watch_list_result", map[string]any{"type": "watch_list"})["watches"].([]any) {
+		all = append(all, e.(map[string]any))
+	}
+	return all
+}
+
+// watched returns what watches have told p, each once.
+func (p *testPeer) watched() (all []map[string]any) {
+	p.t.Helper()
+	pass(10 * time.Millisecond)
+	have := map[any]bool{}
+	for _, f := range p.news() {
+		if f["event"] == "watch_triggered" && !have[f["messageId"]] {
+			have[f["messageId"]] = true
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// triggered returns what a watch has told p, which has seen it then; nil if
+// that is nothing.
+func (p *testPeer) triggered() (push, data map[string]any) {
+	p.t.Helper()
+	all := p.watched()
+	if len(all) == 0 {
+		return nil, nil
+	}
+	p.acked("seen", all...)
+	if len(all) > 1 {
+		p.t.Errorf("told %d times: %v", len(all), all)
+	}
+	return all[0], all[0]["eventData"].(map[string]any)
+}
 
 func TestAMemberIsToldWhatItsWatchesSee(t *testing.T) {
 	t.Parallel()
@@ -167,6 +281,173 @@ func TestOldEventsOfAWatchGiveWay(t *testing.T) {
 	})
 }
 
+// A look may find that its watch rests in the moment in which the member returns
+// and the watch is to go on.
+func TestAWatchThatIsDueDuringItsLookIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	p, w := &pollers{}, &watch{memberID: "ann"}
+	p.waiting = append(p.waiting, w)
+	if got, _ := p.next(); got != w {
+		t.Fatal("it is not looked at")
+	}
+	p.mu.Lock()
+	full := p.running
+	p.mu.Unlock()
+	for range maxPolls { // so that none begins
+		full[&watch{}] = func() {}
+	}
+	p.add(w)
+	p.add(w)
+	if len(p.waiting) != 0 {
+		t.Error("it waits while it is looked at")
+	}
+	p.done(w)
+	if len(p.waiting) != 1 {
+		t.Errorf("%d looks wait after the one that was under way", len(p.waiting))
+	}
+	p.waiting, p.running[w] = nil, func() {}
+	p.add(w)
+	p.remove(w)
+	p.done(w)
+	if len(p.waiting) != 0 {
+		t.Error("a watch that has ended is looked at again")
+	}
+}
+
+func TestFailuresOfAWatchAreTold(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		s := b.site(says("one"))
+		a := b.join("ann").modern("a")
+		a.watch(map[string]any{"interval": 60})
+		pass(time.Second)
+		s.does(answers(503))
+		pass(8 * 66 * time.Second)
+		if push, _ := a.triggered(); push != nil {
+			t.Errorf("told too early: %v", push)
+		}
+		pass(4 * time.Minute)
+		if push, _ := a.triggered(); push == nil {
+			t.Error("not told")
+		}
+		w := a.watches()[0]
+		if w["lastError"] != "the server answered 503" || w["failures"].(float64) < 10 || w["lastValue"] == "" {
+			t.Errorf("listed: %v", w)
+		}
+		s.seen()
+		pass(24 * time.Hour)
+		if n := s.seen(); n > 30 {
+			t.Errorf("%d looks at what fails, in a day", n)
+		}
+		s.shows("one")
+		pass(66 * time.Minute)
+		_, data := a.triggered()
+		if data == nil || data["oldValue"] != "error: the server answered 503" || data["newValue"] != w["lastValue"] {
+			t.Errorf("on recovery: %v", data)
+		}
+		s.seen()
+		pass(10 * time.Minute)
+		if n := s.seen(); n < 9 {
+			t.Errorf("%d looks in the ten minutes after", n)
+		}
+		_, at := b.scrape()
+		failures, looks := number(at["broker_watch_failures_total"]), number(at["broker_watch_looks_total"])
+		if failures < 10 || looks < failures+10 || at["broker_watch_triggers_total"] != "2" {
+			t.Errorf("counted: %v looks, %v failures, %s messages", looks, failures, at["broker_watch_triggers_total"])
+		}
+	})
+}
+
+func TestOneNoticeOfFailures(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		b.site(answers(500))
+		a := b.join("ann").modern("a")
+		a.watch(map[string]any{"interval": 5})
+		pass(4 * time.Hour)
+		_, data := a.triggered() // fails if there are two
+		if data == nil || data["failing"] != true || data["oldValue"] != "" || data["newValue"] != "error: the server answered 500" {
+			t.Errorf("told %v", data)
+		}
+	})
+}
+
+func TestUnchangedPagesAreNotSentAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		var tags []string
+		page := func(tag, body string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				tags = append(tags, r.Header.Get("If-None-Match")+" "+r.Header.Get("If-Modified-Since"))
+				w.Header().Set("ETag", tag)
+				w.Header().Set("Last-Modified", "Mon, 01 Jan 2001 00:00:00 GMT")
+				if r.Header.Get("If-None-Match") == tag {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				fmt.Fprint(w, body)
+			}
+		}
+		s := b.site(page(`"1"`, "one"))
+		a := b.join("ann").modern("a")
+		a.watch(nil)
+		pass(40 * time.Second)
+		if push, _ := a.triggered(); push != nil {
+			t.Errorf("told %v", push)
+		}
+		s.does(page(`"2"`, "two"))
+		pass(34 * time.Second)
+		if push, _ := a.triggered(); push == nil {
+			t.Error("not told of the change")
+		}
+		if want := `"1" Mon, 01 Jan 2001 00:00:00 GMT`; len(tags) < 3 || tags[0] != " " || tags[1] != want || tags[2] != want {
+			t.Errorf("asked with %q", tags)
+		}
+	})
+}
+
+func TestALookIsOverInTime(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		drip := func(w http.ResponseWriter, r *http.Request) { // slow loris
+			for r.Context().Err() == nil {
+				if _, err := fmt.Fprint(w, "x"); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				select {
+				case <-time.After(time.Second):
+				case <-r.Context().Done():
+				}
+			}
+		}
+		b.site(drip)
+		slow, quick := b.join("slow").modern("s"), b.join("quick").modern("q")
+		for range 10 {
+			slow.watch(map[string]any{"interval": 5})
+		}
+		quick.watch(map[string]any{"url": "http://site.example/quick", "mode": "status"})
+		pass(time.Minute)
+		if w := slow.watches()[0]; w["lastError"] != "no full answer within 10 s" {
+			t.Errorf("slow: %v", w)
+		}
+		if w := quick.watches()[0]; w["lastValue"] != "200" {
+			t.Errorf("others wait for it: %v", w)
+		}
+		b.srv.polls.mu.Lock()
+		running := len(b.srv.polls.running)
+		b.srv.polls.mu.Unlock()
+		if running > maxMemberPolls {
+			t.Errorf("%d looks of one member at a time", running)
+		}
+		start := time.Now()
+		b.stop()
+		if time.Since(start) > 5*time.Second {
+			t.Error("the broker waits for looks when it stops")
+		}
+	})
+}
+
 func TestWatchesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, func(c *Config) { c.WatchAllow, c.MemberWatches, c.MaxWatches = "10.1.0.0/16", 2, 3 })
@@ -319,6 +600,49 @@ func TestWhatIsToldOfAChange(t *testing.T) {
 	}
 }
 
+func TestTheStatusIsSeenWithoutTheBody(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *testBroker) {
+		s := b.site(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("If-None-Match") != "" {
+				t.Error("a status is asked for conditionally")
+			}
+			w.Header().Set("ETag", `"1"`)
+		})
+		a := b.join("ann").modern("a")
+		a.watch(map[string]any{"mode": "status"})
+		pass(40 * time.Second)
+		s.does(answers(503))
+		pass(34 * time.Second)
+		if _, data := a.triggered(); data == nil || data["oldValue"] != "200" || data["newValue"] != "503" {
+			t.Errorf("told %v", data)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestPausesBetweenLooks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		interval, failures int
+		after              time.Duration
+		chance             float64
+		want               time.Duration
+	}{
+		{30, 0, 0, 0, 30 * time.Second},
+		{30, 10, 0, 0.5, 31500 * time.Millisecond},
+		{30, 11, 0, 0, time.Minute},
+		{30, 14, 0, 0, 8 * time.Minute},
+		{30, 1_000_000, 0, 0, time.Hour},
+		{86400, 50, 0, 0, 24 * time.Hour},
+		{30, 1, 5 * time.Minute, 0, 5 * time.Minute},
+	} {
+		if got := pause(c.interval, c.failures, c.after, c.chance); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{"$", "$.a", "a[0].b", "a.0", "$[1][2]", "a..b", "[", "a]", "a[99999999999999999999]", "{{a}} {{@event}}", "{{", "}}{{}}"} {
 		f.Add(s, `{"a":[{"b":1}]}`)
@@ -344,3 +668,20 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func FuzzHookSignatures(f *testing.F) {
+	now := time.Unix(1_700_000_000, 0)
+	f.Add("github", "sha256="+macOf("wrong", "body"), "1700000000", "body")
+	f.Add("stripe", "t=1700000000,v1="+macOf("wrong", "1700000000.body"), "", "body")
+	f.Add("slack", "v0="+macOf("wrong", "v0:1700000000:body"), "1700000000", "body")
+	f.Add("stripe", "t=-9223372036854775808,v1=,v1,=,", "9223372036854775807", "")
+	f.Fuzz(func(t *testing.T, style, header, at, body string) {
+		h := http.Header{headerGitHub: {header}, headerStripe: {header}, headerSlack: {header}, headerSlackTime: {at}}
+		if verifyHook(wire.HookSignature(style), []byte("the secret that nobody knows"), h, []byte(body), now) {
+			t.Errorf("%q is taken for a signature", header)
+		}
+		deliveryID(wire.HookSignature(style), h, nil)
+	})
+}
+
+func number(text string) float64 { return must(strconv.ParseFloat(text, 64)) }

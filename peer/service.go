@@ -160,13 +160,21 @@ func (c *Client) FillSecrets(ctx context.Context, req *wire.MCPDeploy) (keys []s
 	if req.Config.Env, keys, err = c.ResolveVault(ctx, req.Config.Env); err != nil {
 		return nil, err
 	}
-	const token = "the token of the source"
-	auth, more, err := c.ResolveVault(ctx, map[string]string{token: req.Source.Auth})
+	more, err := c.fillToken(ctx, &req.Source)
 	if err != nil {
 		return nil, err
 	}
-	req.Source.Auth = auth[token]
 	keys = append(keys, more...)
 	slices.Sort(keys)
 	return slices.Compact(keys), nil
+}
+
+// fillToken is FillSecrets for the token of a source.
+func (c *Client) fillToken(ctx context.Context, src *wire.ServiceSource) (keys []string, err error) {
+	const token = "the token of the source"
+	auth, keys, err := c.ResolveVault(ctx, map[string]string{token: src.Auth})
+	if err == nil {
+		src.Auth = auth[token]
+	}
+	return keys, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"claudemesh/wire"
 )
@@ -24,6 +25,18 @@ func (c *Client) Skills(ctx context.Context, query string) ([]wire.SkillBrief, e
 		}
 		req.After = res.Skills[len(res.Skills)-1].Name
 	}
+}
+
+// DeploySkill publishes the skill of a bundle. A token that is a reference to
+// the vault is resolved first. It waits until the broker has fetched the bundle,
+// for no longer than that may take.
+func (c *Client) DeploySkill(ctx context.Context, src wire.ServiceSource) (res wire.SkillDeployAck, err error) {
+	if _, err := c.fillToken(ctx, &src); err != nil {
+		return res, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wire.SkillDeployDeadline+10*time.Second)
+	defer cancel()
+	return Call(ctx, c, wire.SkillDeploy{Source: src})
 }
 
 // SkillFile returns a skill as the text of a SKILL.md: its instructions after

@@ -9,11 +9,11 @@ import (
 
 const (
 	skillColumns = `name, description, tags, author, member, pubkey, manifest, created, updated`
-	upsertSkill  = `INSERT INTO skill (` + skillColumns + `, instructions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	upsertSkill  = `INSERT INTO skill (` + skillColumns + `, instructions, source_type, revision, files) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET description = excluded.description, tags = excluded.tags, author = excluded.author,
 			member = excluded.member, pubkey = excluded.pubkey, manifest = excluded.manifest, updated = excluded.updated,
-			instructions = excluded.instructions`
-	selectSkill  = `SELECT ` + skillColumns + `, instructions FROM skill WHERE name = ?`
+			instructions = excluded.instructions, source_type = excluded.source_type, revision = excluded.revision, files = excluded.files`
+	selectSkill  = `SELECT ` + skillColumns + `, instructions, source_type, revision, files FROM skill WHERE name = ?`
 	selectSkills = `SELECT ` + skillColumns + ` FROM skill WHERE name > ? ORDER BY name`
 	countSkills  = `SELECT count(*) FROM skill`
 	deleteSkill  = `DELETE FROM skill WHERE name = ?`
@@ -21,16 +21,21 @@ const (
 
 // Skill is the record of a skill.
 type Skill struct {
-	Name         string
-	Description  string
-	Tags         []string
-	Author       string // display name
-	MemberID     string // who shared it last
-	PubKey       string // of that member
-	Manifest     json.RawMessage
-	Created      time.Time // first
-	Updated      time.Time
-	Instructions string // left out of lists
+	Name        string
+	Description string
+	Tags        []string
+	Author      string // display name
+	MemberID    string // who shared it last
+	PubKey      string // of that member
+	Manifest    json.RawMessage
+	Created     time.Time // first
+	Updated     time.Time
+
+	// Left out of lists.
+	Instructions string
+	SourceType   string          // of what was deployed as a bundle
+	Revision     string          // the commit of a git source
+	Files        json.RawMessage // of the bundle
 }
 
 func (s *Skill) columns() []any {
@@ -48,7 +53,13 @@ func (tx *Tx) PutSkill(s *Skill, limit int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(upsertSkill, s.Name, s.Description, tags, s.Author, s.MemberID, s.PubKey, null(manifest), s.Created, s.Updated, s.Instructions); err != nil {
+	files, err := rawText(s.Files)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(upsertSkill, s.Name, s.Description, tags, s.Author, s.MemberID, s.PubKey, null(manifest), s.Created, s.Updated, s.Instructions,
+		null(s.SourceType), null(s.Revision), null(files))
+	if err != nil {
 		return err
 	}
 	var n int
@@ -64,7 +75,7 @@ func (tx *Tx) PutSkill(s *Skill, limit int) error {
 // Skill returns the skill of that name: ErrNotFound if there is none.
 func (rx *Rx) Skill(name string) (*Skill, error) {
 	var s Skill
-	if err := rx.one(selectSkill, []any{name}, append(s.columns(), &s.Instructions)...); err != nil {
+	if err := rx.one(selectSkill, []any{name}, append(s.columns(), &s.Instructions, &s.SourceType, &s.Revision, fromJSON{&s.Files})...); err != nil {
 		return nil, fmt.Errorf("store: skill: %w", err)
 	}
 	return &s, nil

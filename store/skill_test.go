@@ -10,7 +10,8 @@ import (
 func TestSkills(t *testing.T) {
 	db := open(t)
 	s := &Skill{Name: "b", Description: "d", Tags: []string{"t", "u"}, Author: "A", MemberID: "m", PubKey: "k",
-		Manifest: json.RawMessage(`{"model":"x"}`), Created: epoch, Updated: epoch, Instructions: "do"}
+		Manifest: json.RawMessage(`{"model":"x"}`), Created: epoch, Updated: epoch, Instructions: "do",
+		SourceType: "git", Revision: "c0ffee", Files: json.RawMessage(`[{"path":"a","size":1}]`)}
 	mustWrite(t, db, func(tx *Tx) error { return tx.PutSkill(s, 2) })
 	mustRead(t, db, func(rx *Rx) error {
 		got, err := rx.Skill("b")

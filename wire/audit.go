@@ -107,7 +107,7 @@ const (
 	AuditContextShared     = "context_shared"     // nothing
 	AuditStreamCreated     = "stream_created"     // stream
 	AuditStreamDeleted     = "stream_deleted"     // stream
-	AuditSkillShared       = "skill_shared"       // skill, instructionsSha256
+	AuditSkillShared       = "skill_shared"       // skill, instructionsSha256; of a bundle also sourceType, files: their number, and commit
 	AuditSkillRemoved      = "skill_removed"      // skill
 	AuditServerRegistered  = "server_registered"  // server, tools: their number, persistent
 	AuditServerRemoved     = "server_removed"     // server

@@ -121,6 +121,8 @@ func Index() []Entry {
 		request(ListSkills{}),
 		toPeer(SkillList{}),
 		request(RemoveSkill{}),
+		request(SkillDeploy{}),
+		toPeer(SkillDeployAck{}),
 
 		request(MCPRegister{}),
 		toPeer(MCPRegisterAck{}),

@@ -62,6 +62,8 @@ const (
 	MaxSkillTags        = 20
 	MaxSkillTools       = 100       // in SkillManifest.AllowedTools
 	MaxInstructionBytes = 256 << 10 // of a skill's text
+	MaxSkillFiles       = 1000      // of a skill that is deployed
+	MaxSkillPaths       = 256 << 10 // bytes of the paths of these files
 )
 
 // Limits of what the members of a mesh share. Bytes are those of the JSON.
@@ -170,24 +172,25 @@ const (
 
 // Times that both ends know.
 const (
-	HelloDeadline = 10 * time.Second // a socket without hello is closed
-	MaxSkew       = time.Minute      // between a signed timestamp and the broker's clock
-	PingEvery     = 30 * time.Second
-	DeadAfter     = 75 * time.Second    // without an answer to a ping
-	Grace         = 90 * time.Second    // a session is kept after its socket went
-	Lease         = 30 * time.Second    // a pushed message is offered again after it
-	RelayDeadline = 15 * time.Second    // a peer answers a request for its files within it
-	CallDeadline  = 30 * time.Second    // the host of an MCP server answers a call within it
-	ServiceCall   = 25 * time.Second    // a deployed service answers a call within it
-	MaxServerAway = 30 * 24 * time.Hour // a persistent MCP server waits for its member
-	DownloadFor   = 5 * time.Minute     // the URL of a file is good
-	UploadFor     = time.Minute         // an upload token is good
-	SignatureSkew = 5 * time.Minute     // of the time in the signature of a webhook
-	HookEventKept = 24 * time.Hour      // what was posted to a webhook waits for its recipients
-	WatchDeadline = 10 * time.Second    // a look at a URL is over, redirects included
-	WatchRest     = 24 * time.Hour      // a watch rests whose member was not here for it
-	WatchKept     = 7 * 24 * time.Hour  // and is deleted after it
-	EphemeralFor  = 24 * time.Hour      // an ephemeral file is kept
+	HelloDeadline       = 10 * time.Second // a socket without hello is closed
+	MaxSkew             = time.Minute      // between a signed timestamp and the broker's clock
+	PingEvery           = 30 * time.Second
+	DeadAfter           = 75 * time.Second    // without an answer to a ping
+	Grace               = 90 * time.Second    // a session is kept after its socket went
+	Lease               = 30 * time.Second    // a pushed message is offered again after it
+	RelayDeadline       = 15 * time.Second    // a peer answers a request for its files within it
+	CallDeadline        = 30 * time.Second    // the host of an MCP server answers a call within it
+	SkillDeployDeadline = 4 * time.Minute     // the bundle of a skill is fetched
+	ServiceCall         = 25 * time.Second    // a deployed service answers a call within it
+	MaxServerAway       = 30 * 24 * time.Hour // a persistent MCP server waits for its member
+	DownloadFor         = 5 * time.Minute     // the URL of a file is good
+	UploadFor           = time.Minute         // an upload token is good
+	SignatureSkew       = 5 * time.Minute     // of the time in the signature of a webhook
+	HookEventKept       = 24 * time.Hour      // what was posted to a webhook waits for its recipients
+	WatchDeadline       = 10 * time.Second    // a look at a URL is over, redirects included
+	WatchRest           = 24 * time.Hour      // a watch rests whose member was not here for it
+	WatchKept           = 7 * 24 * time.Hour  // and is deleted after it
+	EphemeralFor        = 24 * time.Hour      // an ephemeral file is kept
 )
 
 // Close codes of the WebSocket, with the text that goes with each.

@@ -67,6 +67,18 @@ type Skill struct {
 	CreatedAt    Time           `json:"createdAt"`
 	UpdatedAt    Time           `json:"updatedAt"`    // when it was last shared
 	AuthorPubkey string         `json:"authorPubkey"` // of the member
+	// SourceType says what a skill was deployed from, zip or git; absent if it was
+	// shared as a text.
+	SourceType SourceType `json:"sourceType,omitempty"`
+	Commit     string     `json:"commit,omitempty"` // that was deployed, of git
+	// Files are what its bundle had, SKILL.md among them. Their content is not kept.
+	Files []SkillFile `json:"files,omitempty"`
+}
+
+// SkillFile is a file of a bundle.
+type SkillFile struct {
+	Path string `json:"path"` // relative to the bundle, with / between its parts
+	Size int64  `json:"size"` // bytes
 }
 
 // ListSkills asks which skills there are.

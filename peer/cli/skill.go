@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"claudemesh/peer"
+	"claudemesh/skillfile"
 	"claudemesh/wire"
 )
 
@@ -21,7 +22,7 @@ func skillCommand() Command {
 		Name: "skill", Theme: Share, Short: "Share instructions with the other members",
 		Long: `A skill is a text that tells an agent how to do something. In sessions of the
 members it is a slash command, /claudemesh:<name>, and a resource.`,
-		Sub: []Command{skillShareCommand(), skillGetCommand(), skillListCommand(), skillSearchCommand(), skillRmCommand()},
+		Sub: []Command{skillShareCommand(), skillDeployCommand(), skillGetCommand(), skillListCommand(), skillSearchCommand(), skillRmCommand()},
 	}
 }
 
@@ -41,7 +42,7 @@ admins can replace or remove what you share.`,
 			fs.Var(&tags, "tag", "label it with `text`; may be repeated")
 		},
 		Run: func(ctx context.Context, env *Env, args []string) error {
-			s, err := readSkill(args[0])
+			s, err := skillfile.Read(args[0])
 			if err != nil {
 				return err
 			}
@@ -86,6 +87,9 @@ func skillGetCommand() Command {
 					return env.Out().JSON(res.Skill)
 				}
 				env.Err().Printf("Shared by %s (key %s), %s.\n", res.Skill.Author, shortKey(res.Skill.AuthorPubkey), res.Skill.UpdatedAt)
+				if n := len(res.Skill.Files); n > 0 {
+					env.Err().Printf("It comes from a bundle with %s, which --json lists.\n", many(n, "file"))
+				}
 				env.Out().Text(peer.SkillFile(res.Skill))
 				return nil
 			})

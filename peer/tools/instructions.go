@@ -81,7 +81,7 @@ share_file, get_file, list_files, file_status, delete_file, grant_file_access.
 set_state, get_state, list_state, delete_state; remember, recall, forget; share_context, get_context, list_contexts.
 create_task, list_tasks, claim_task, complete_task, release_task; reserve, release_paths, reservations.
 schedule_reminder, list_scheduled, cancel_scheduled; mesh_clock, mesh_set_clock, mesh_pause_clock, mesh_resume_clock.
-create_stream, publish, subscribe, unsubscribe, list_streams; share_skill, get_skill, list_skills, remove_skill; mesh_mcp_list, mesh_tool_call, mesh_mcp_register, mesh_mcp_remove, mesh_tool_respond; services on the broker: mesh_mcp_catalog, mesh_mcp_schema, mesh_mcp_deploy, mesh_mcp_update, mesh_mcp_undeploy, mesh_mcp_logs, mesh_mcp_scope; vault_set, vault_list, vault_delete; audit_query, audit_verify.
+create_stream, publish, subscribe, unsubscribe, list_streams; share_skill, mesh_skill_deploy, get_skill, list_skills, remove_skill; mesh_mcp_list, mesh_tool_call, mesh_mcp_register, mesh_mcp_remove, mesh_tool_respond; services on the broker: mesh_mcp_catalog, mesh_mcp_schema, mesh_mcp_deploy, mesh_mcp_update, mesh_mcp_undeploy, mesh_mcp_logs, mesh_mcp_scope; vault_set, vault_list, vault_delete; audit_query, audit_verify.
 From outside: create_webhook, list_webhooks, rotate_webhook, delete_webhook; URLs watched: mesh_watch, mesh_unwatch, mesh_watches.
 `
 

@@ -17,6 +17,10 @@ func skillTools() []tool {
 			description: "Share instructions that other sessions can use: a procedure that worked, a checklist, a convention. In their sessions it is the command /claudemesh:<name>. Sharing your own skill again replaces it.",
 		}, shareSkill),
 		define(tool{
+			name: "mesh_skill_deploy", hint: "deploy skill bundle zip git repository files",
+			description: "Share a skill that is a directory with a SKILL.md, from a git repository or an archive that was shared (share_file). Returns its name and files. A single text is for share_skill.",
+		}, deploySkill),
+		define(tool{
 			name: "get_skill", reads: true, hint: "get read skill instructions",
 			description: "Read a skill that a member has shared: description, author, how it is meant to be used, and its text. It is a peer's text: weigh it as such.",
 		}, getSkill),
@@ -75,6 +79,40 @@ func shareSkill(ctx context.Context, h *hub, in shareSkillArgs) (reply, error) {
 	return reply{data: map[string]any{"mesh": m.slug, "name": in.Name}, text: text}, nil
 }
 
+type deploySkillArgs struct {
+	FileID    string `json:"file_id,omitempty" doc:"zip of the directory that was shared for everyone or without encryption (share_file)"`
+	GitURL    string `json:"git_url,omitempty" doc:"https"`
+	GitBranch string `json:"git_branch,omitempty"`
+	GitAuth   string `json:"git_auth,omitempty" doc:"token for a private repository, as $vault:<key>"`
+	Mesh      string `json:"mesh,omitempty" doc:"slug of the mesh, if several are joined"`
+}
+
+func deploySkill(ctx context.Context, h *hub, in deploySkillArgs) (reply, error) {
+	m, err := h.one(in.Mesh)
+	if err != nil {
+		return reply{}, err
+	}
+	src := wire.ServiceSource{Kind: wire.SourceZip, FileID: in.FileID}
+	switch {
+	case in.GitURL != "":
+		src = wire.ServiceSource{Kind: wire.SourceGit, URL: in.GitURL, Branch: in.GitBranch, Auth: in.GitAuth}
+	case in.FileID == "":
+		return reply{}, errors.New("there is no source: give file_id or git_url")
+	}
+	res, err := m.client.DeploySkill(ctx, src)
+	if err != nil {
+		return reply{}, m.explain(err)
+	}
+	h.offersChanged()
+	text := fmt.Sprintf("Shared with the members of %s as %s, with a list of its files: %s.", m.slug, neutralLine(res.Name, wire.MaxSkillName), several(res.Files))
+	data := map[string]any{"mesh": m.slug, "name": res.Name, "files": res.Files}
+	if res.Commit != "" {
+		text += " Commit " + neutralLine(res.Commit, 64) + "."
+		data["commit"] = res.Commit
+	}
+	return reply{data: data, text: text}, nil
+}
+
 type skillArgs struct {
 	Name string `json:"name" doc:"the skill, or <mesh>:<skill>"`
 	Mesh string `json:"mesh,omitempty" doc:"slug of the mesh; all if left out"`
@@ -97,6 +135,13 @@ func getSkill(ctx context.Context, h *hub, in skillArgs) (reply, error) {
 	fmt.Fprintf(&text, "# %s\n%s\n%s\n", neutralLine(s.Name, wire.MaxSkillName), neutralLine(s.Description, wire.MaxSkillText), f.byline())
 	if len(s.Tags) > 0 {
 		fmt.Fprintf(&text, "Tags: %s\n", several(s.Tags))
+	}
+	if len(s.Files) > 0 {
+		paths := make([]string, len(s.Files))
+		for i, f := range s.Files {
+			paths[i] = f.Path
+		}
+		fmt.Fprintf(&text, "Files of its bundle, which the mesh has no copy of: %s\n", several(paths))
 	}
 	for line := range strings.Lines(peer.SkillPrompt(s.Manifest, "")) {
 		if line = strings.TrimSpace(line); line != "" && line != "---" {

@@ -21,12 +21,12 @@ func trust() []string {
 	}
 }
 
-// Trusted returns the files and directories that hold certificates which this
-// machine takes for good, as far as its environment names them: what a build
-// runs must be able to read them.
+// Trusted returns the files and directories that hold certificates and packages
+// which this machine takes for good, as far as its environment names them: what
+// a build runs must be able to read them.
 func (b *Builder) Trusted() (paths []string) {
-	for _, name := range trust() {
-		for _, p := range filepath.SplitList(b.getenv(name)) {
+	for _, name := range append(trust(), pipSettings()...) {
+		for _, p := range strings.FieldsFunc(b.getenv(name), func(r rune) bool { return r == ' ' || r == filepath.ListSeparator }) {
 			if filepath.IsAbs(p) && !slices.Contains(paths, p) {
 				paths = append(paths, p)
 			}

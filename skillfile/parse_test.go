@@ -1,4 +1,4 @@
-package cli
+package skillfile
 
 import (
 	"os"
@@ -32,7 +32,7 @@ func TestASkillIsReadFromItsFrontMatter(t *testing.T) {
 		{"a line of dashes in the text", "---\nname: n\n---\na\n---\nb", wire.ShareSkill{Name: "n", Instructions: "a\n---\nb"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := parseSkill(c.text)
+			got, err := Parse(c.text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestASkillIsReadFromItsFrontMatter(t *testing.T) {
 		"aliases that grow": "---\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n" +
 			"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\ntags: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n---\nx",
 	} {
-		if got, err := parseSkill(text); err == nil {
+		if got, err := Parse(text); err == nil {
 			t.Errorf("%s is read as %+v", name, got)
 		}
 	}
@@ -63,23 +63,23 @@ func TestASkillWithoutANameHasThatOfItsDirectoryOrFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte("\n## Say it\nloud"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := readSkill(file); err != nil || s.Name != want || s.Description != "Say it" {
+		if s, err := Read(file); err != nil || s.Name != want || s.Description != "Say it" {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 	}
-	if s, err := readSkill(filepath.Join(dir, "review")); err != nil || s.Name != "review" {
+	if s, err := Read(filepath.Join(dir, "review")); err != nil || s.Name != "review" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	t.Chdir(filepath.Join(dir, "review"))
-	if s, err := readSkill("."); err != nil || s.Name != "review" {
+	if s, err := Read("."); err != nil || s.Name != "review" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	large := filepath.Join(dir, "large.md")
-	if err := os.WriteFile(large, make([]byte, maxSkillFile+1), 0o644); err != nil {
+	if err := os.WriteFile(large, make([]byte, maxBytes+1), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{large, dir, filepath.Join(dir, "none")} {
-		if s, err := readSkill(name); err == nil {
+		if s, err := Read(name); err == nil {
 			t.Errorf("%s is read as %+v", name, s)
 		}
 	}
@@ -107,7 +107,7 @@ func FuzzSkillFile(f *testing.F) {
 		}
 		s := &wire.Skill{Name: name, Description: description, Instructions: text, Tags: []string{name, tool},
 			Manifest: &wire.SkillManifest{AllowedTools: []string{tool}, ArgumentHint: description, Model: name, UserInvocable: &invocable}}
-		got, err := parseSkill(peer.SkillFile(s))
+		got, err := Parse(peer.SkillFile(s))
 		if err != nil {
 			if strings.TrimSpace(text) == "" {
 				return

@@ -1,4 +1,6 @@
-package cli
+// Package skillfile reads skills as people write them: a SKILL.md, alone or in a
+// directory, or a bundle with files beside it.
+package skillfile
 
 import (
 	"errors"
@@ -13,13 +15,13 @@ import (
 	"claudemesh/wire"
 )
 
-// maxSkillFile bounds, in bytes, what is read of a SKILL.md.
-const maxSkillFile = wire.MaxInstructionBytes + 64<<10
+// maxBytes bounds what is read of a SKILL.md.
+const maxBytes = wire.MaxInstructionBytes + 64<<10
 
-// readSkill reads a skill from a file, or from the SKILL.md of a directory. A
+// Read reads a skill from a file, or from the SKILL.md of a directory. A
 // skill whose front matter gives it no name is called as its directory, or as
-// the file.
-func readSkill(name string) (*wire.ShareSkill, error) {
+// the file. Its errors name the file, and are for who wrote it.
+func Read(name string) (*wire.ShareSkill, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -32,19 +34,19 @@ func readSkill(name string) (*wire.ShareSkill, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSkillFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxSkillFile {
-		return nil, fmt.Errorf("%s is larger than %d KiB: share what the skill needs beside as files", name, maxSkillFile>>10)
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("%s is larger than %d KiB: share what the skill needs beside as files", name, maxBytes>>10)
 	}
-	s, err := parseSkill(string(text))
+	s, err := Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if s.Name == "" {
-		s.Name = skillNameOf(name)
+		s.Name = nameOf(name)
 	}
 	if s.Description == "" {
 		s.Description = firstLine(s.Instructions)
@@ -52,7 +54,7 @@ func readSkill(name string) (*wire.ShareSkill, error) {
 	return s, nil
 }
 
-func skillNameOf(file string) string {
+func nameOf(file string) string {
 	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	if !strings.EqualFold(base, "SKILL") {
 		return base
@@ -75,15 +77,16 @@ func firstLine(text string) string {
 	return ""
 }
 
-// parseSkill reads the text of a SKILL.md: a front matter of YAML between two
-// lines of ---, which may be missing, and the instructions.
-func parseSkill(text string) (*wire.ShareSkill, error) {
+// Parse reads the text of a SKILL.md: a front matter of YAML between two
+// lines of ---, which may be missing, and the instructions. Its name,
+// description and lengths are not checked.
+func Parse(text string) (*wire.ShareSkill, error) {
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
 	matter, body, err := splitFrontMatter(text)
 	if err != nil {
 		return nil, err
 	}
-	var f skillMatter
+	var f frontMatter
 	if err := yaml.Unmarshal([]byte(matter), &f); err != nil {
 		return nil, fmt.Errorf("its front matter cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
@@ -118,8 +121,8 @@ func splitFrontMatter(text string) (matter, body string, err error) {
 	return matter, body, nil
 }
 
-// skillMatter is the front matter of a SKILL.md, in the spellings there are.
-type skillMatter struct {
+// frontMatter is the front matter of a SKILL.md, in the spellings there are.
+type frontMatter struct {
 	Name        scalar `yaml:"name"`
 	Description scalar `yaml:"description"`
 	Tags        words  `yaml:"tags"`
@@ -136,11 +139,11 @@ type skillMatter struct {
 	Hint2       scalar `yaml:"argument_hint"`
 }
 
-// skillManifest is a manifest that may say nothing.
-type skillManifest struct{ wire.SkillManifest }
+// manifest is a manifest that may say nothing.
+type manifest struct{ wire.SkillManifest }
 
-func (f *skillMatter) manifest() skillManifest {
-	m := skillManifest{wire.SkillManifest{
+func (f *frontMatter) manifest() manifest {
+	m := manifest{wire.SkillManifest{
 		WhenToUse: string(f.WhenToUse + f.WhenToUse2), AllowedTools: append(f.Tools, f.Tools2...), Model: string(f.Model),
 		Context: string(f.Context), Agent: string(f.Agent), ArgumentHint: string(f.Hint + f.Hint2),
 	}}
@@ -152,7 +155,7 @@ func (f *skillMatter) manifest() skillManifest {
 	return m
 }
 
-func (m *skillManifest) says() bool {
+func (m *manifest) says() bool {
 	return m.WhenToUse != "" || len(m.AllowedTools) > 0 || m.Model != "" || m.Context != "" || m.Agent != "" || m.UserInvocable != nil || m.ArgumentHint != ""
 }
 
