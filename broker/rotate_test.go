@@ -182,6 +182,27 @@ func TestARotationSealsAllAnewAndLosesNothing(t *testing.T) {
 	}
 }
 
+// A service is started again with what it was deployed with, though the key was
+// changed meanwhile.
+func TestAServiceHasItsEnvironmentAfterARotation(t *testing.T) {
+	t.Parallel()
+	b, f := withServices(t)
+	admin := b.joinAs("admin", "admin")
+	a := admin.modern("a")
+	a.deployed(f, deploy("runs", "config", map[string]any{"env": map[string]any{"KEY": signingSecret}}))
+	if ack := a.ask("vault_rotated", map[string]any{"type": "vault_rotate"}); ack["values"] != 1.0 {
+		t.Errorf("answered by %v", ack)
+	}
+	b.srv.finishRotation()
+	b.keysAre("1 keys, resealing false")
+	b.restart()
+	r := f.of(b)
+	r.waitFor(t, "resume runs")
+	if spec := r.specs["runs"]; spec.Env["KEY"] != signingSecret {
+		t.Errorf("resumed with %+v", spec)
+	}
+}
+
 // The row of docs/SECURITY.md.
 func TestWhoMayRotateTheKey(t *testing.T) {
 	t.Parallel()
