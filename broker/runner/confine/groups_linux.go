@@ -42,14 +42,20 @@ func findGroups(mounts, self string, pid int) (*groups, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := divideOwn(own, pid)
-	if err != nil {
-		if g, err = useAbove(own); err != nil {
-			return nil, errNoGroups
+	ways := []func() (*groups, error){
+		func() (*groups, error) { return divideOwn(own, pid) },
+		func() (*groups, error) { return useAbove(own) },
+	}
+	if filepath.Base(own) == ownGroup {
+		slices.Reverse(ways) // it was left for this one already
+	}
+	for _, way := range ways {
+		if g, err := way(); err == nil {
+			g.sweep()
+			return g, nil
 		}
 	}
-	g.sweep()
-	return g, nil
+	return nil, errNoGroups
 }
 
 // groupOf returns the directory of this process's control group, by the contents of
@@ -110,7 +116,6 @@ func divideOwn(own string, pid int) (*groups, error) {
 
 // useAbove uses the group above, in which systemd has a user's programs.
 func useAbove(own string) (*groups, error) {
-	// A broker that was started again from inside itself stands one below.
 	g, err := dividedAt(filepath.Dir(own))
 	if err != nil {
 		return nil, err
@@ -148,9 +153,14 @@ func (g *groups) sweep() {
 
 // make makes the group of one cell and opens its directory.
 func (g *groups) make(l Limits) (_ *os.File, err error) {
-	dir := filepath.Join(g.base, fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), g.next.Add(1)))
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("control group: %w", err)
+	var dir string
+	for made := false; !made; {
+		dir = filepath.Join(g.base, fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), g.next.Add(1)))
+		err := os.Mkdir(dir, 0o755)
+		if err != nil && !errors.Is(err, fs.ErrExist) { // another Confiner's of this process
+			return nil, fmt.Errorf("control group: %w", err)
+		}
+		made = err == nil
 	}
 	defer func() {
 		if err != nil {

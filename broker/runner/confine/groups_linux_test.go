@@ -56,6 +56,27 @@ func TestABrokerAloneInItsGroupDividesIt(t *testing.T) {
 	}
 }
 
+func TestABrokerThatHasLeftItsGroupStaysWhereItIs(t *testing.T) {
+	root := groupTree(t, map[string]string{
+		"m.service/cgroup.subtree_control": "memory pids cpu", "m.service/" + ownGroup + "/cgroup.procs": "42\n", "m.service/" + ownGroup + "/cgroup.type": "domain\n",
+	})
+	g, err := findGroups("30 23 0:26 / "+root+" rw - cgroup2 cgroup2 rw\n", "0::/m.service/"+ownGroup+"\n", 42)
+	if err != nil || g.base != filepath.Join(root, "m.service") || !g.cpu {
+		t.Errorf("%+v, %v", g, err)
+	}
+	other := &groups{base: root}
+	g = &groups{base: root}
+	for range 3 {
+		for _, g := range []*groups{g, other} {
+			f, err := g.make(Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+		}
+	}
+}
+
 func TestABrokerWithOthersInItsGroupUsesTheOneAbove(t *testing.T) {
 	root := groupTree(t, map[string]string{
 		"app.slice/cgroup.subtree_control": "memory pids", "app.slice/term.scope/cgroup.procs": "41\n42\n", "app.slice/term.scope/cgroup.type": "domain\n",

@@ -47,6 +47,15 @@ func play(part string, args []string) error {
 			}
 			all = append(all, f)
 		}
+	case "spin": // until it has used so many ms of a processor
+		ms, _ := strconv.Atoi(args[0])
+		var u syscall.Rusage
+		for u.Utime.Nano()+u.Stime.Nano() < int64(ms)*1e6 {
+			if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "dial":
 		conn, err := net.Dial("tcp", args[0])
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,6 +129,7 @@ func (v *supervisor) run() (int, error) {
 	if err := v.start(); err != nil {
 		return 126, err
 	}
+	debug.FreeOSMemory() // what follows takes little, and may take long
 	gone := make(chan struct{})
 	go func() { // ends with the process
 		v.control.Read(make([]byte, 1))
