@@ -67,6 +67,9 @@ func TestAMemoryHogIsEnded(t *testing.T) {
 }
 
 func TestHogsThatShareAreEndedTogether(t *testing.T) {
+	if raced {
+		t.Skip("with the race detector this program takes many times the memory")
+	}
 	eachWay(t, func(t *testing.T, c *Confiner) {
 		exe, err := os.Executable()
 		if err != nil {
@@ -82,6 +85,9 @@ func TestHogsThatShareAreEndedTogether(t *testing.T) {
 }
 
 func TestWhatIsWithinItsLimitsRuns(t *testing.T) {
+	if raced {
+		t.Skip("with the race detector this program takes many times the memory")
+	}
 	eachWay(t, func(t *testing.T, c *Confiner) {
 		cell := playing(t, "hog", "40")
 		cell.Limits.MemoryMB = 128
