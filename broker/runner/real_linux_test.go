@@ -27,7 +27,6 @@ func real(t *testing.T) *stage {
 	}
 	t.Cleanup(func() { removeAll(data) })
 	c := confine.New(t.Context(), confine.Options{Data: data, Admits: func(netip.Addr) bool { return true }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	t.Cleanup(func() { c.Close() })
 	s := &stage{t: t, events: make(chan Event, 1000)}
 	s.Runner, err = New(Options{
 		Dir: filepath.Join(data, "meshes", "m", "services"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Builds: make(chan struct{}, 1),

@@ -58,11 +58,11 @@ func TestACellHasItsDirectoryAndLittleElse(t *testing.T) {
 		}
 		cell := newCell(t, "sh", "-c", `
 			cat "$1"; cat <"$1"; cp "$1" home/copy; ln "$1" home/link; cat home/link; echo over >"$1"
-			cat /proc/$PPID/environ; cat /etc/shadow | grep root; ls "$2"
+			cat /proc/$PPID/environ; cat /proc/$3/environ >home/environ && echo readable; cat /etc/shadow | grep root; ls "$2"
 			echo mine >home/a && cat home/a; echo mine >tmp/a && mv tmp/a home/b && cat home/b
 			echo bad >source; rm given; mkdir d; cat given
 			echo "$HOME $TMPDIR $(id -u) $(umask)"
-			true >/dev/null && echo null`, "sh", secret, filepath.Dir(secret))
+			true >/dev/null && echo null`, "sh", secret, filepath.Dir(secret), strconv.Itoa(os.Getpid()))
 		cell.Env = []string{"GIVEN=1"}
 		if err := os.WriteFile(cell.Dir+"/given", []byte("given\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func TestACellHasItsDirectoryAndLittleElse(t *testing.T) {
 				t.Errorf("%q is missing in:\n%s", want, out)
 			}
 		}
-		for _, bad := range []string{"hush", "GOMAXPROCS", "root:", "\nsecret\n"} {
+		for _, bad := range []string{"hush", "GOMAXPROCS", "readable", "root:", "\nsecret\n"} {
 			if strings.Contains(out, bad) {
 				t.Errorf("%q is in:\n%s", bad, out)
 			}
@@ -178,6 +178,50 @@ func TestInputAndOutputAreTheProgramsOwn(t *testing.T) {
 			t.Errorf("%v: %s", err, said.String())
 		}
 	})
+}
+
+func TestAProgramThatIsNotStartedIsLetGoOf(t *testing.T) {
+	c := New(t.Context(), Options{})
+	cell := newCell(t, "true")
+	if c.can.spaces == nil {
+		cell.Limits.Network = []string{"example.com"}
+	}
+	for range 3 {
+		p, err := c.Command(t.Context(), cell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(); err != nil { // waits for all that listens to it
+			t.Error(err)
+		}
+		if err := p.Run(); err == nil {
+			t.Error("it runs when it is closed")
+		}
+	}
+}
+
+func TestTheLeastLimitsSufficeToStart(t *testing.T) {
+	eachWay(t, func(t *testing.T, c *Confiner) {
+		cell := newCell(t, "sh", "-c", "echo on; sleep 0.3 | cat")
+		cell.Limits.MemoryMB, cell.Limits.Processes = MinMemoryMB, MinProcesses
+		if out, err := run(t, c, cell); err != nil || out != "on\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+func BenchmarkCell(b *testing.B) {
+	c := New(b.Context(), Options{})
+	dir := b.TempDir()
+	for b.Loop() {
+		p, err := c.Command(b.Context(), Cell{Dir: dir, Args: []string{"true"}, Limits: Limits{Network: []string{AllNetwork}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(p.Run(), p.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestNoRightsAreLeft(t *testing.T) {

@@ -59,9 +59,9 @@ func (s *spec) landlock() (fd int, err error) {
 	fd = int(r)
 	unix.CloseOnExec(fd)
 	write := attr.Handled_access_fs &^ (unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK)
-	var own, ownFiles []string // of the cell's root directory
+	var own []string // of the cell's root directory
 	if s.Spaces {
-		own, ownFiles = []string{"/dev/shm"}, []string{"/etc/passwd", "/etc/group"}
+		own = []string{"/dev/shm"}
 	}
 	for _, rule := range []struct {
 		paths  []string
@@ -74,7 +74,7 @@ func (s *spec) landlock() (fd int, err error) {
 		{[]string{s.Dir}, readTree, true},
 		{slices.Concat(s.Write, []string{s.Home, s.Tmp}), write, true},
 		{own, write, true},
-		{ownFiles, readFile, true},
+		{[]string{"/etc/passwd", "/etc/group"}, readFile, false},
 	} {
 		for _, path := range rule.paths {
 			err := allowBeneath(fd, path, rule.access)

@@ -154,6 +154,3 @@ func (c *Confiner) tryUser() error {
 	}
 	return nil
 }
-
-// Close lets go of what the cells had in common. All are to be closed before.
-func (c *Confiner) Close() error { return nil }
