@@ -16,6 +16,9 @@ func Main() {}
 // New returns a Confiner that refuses all cells.
 func New(context.Context, Options) *Confiner { return &Confiner{can: ability{missing: errNoCells}} }
 
+// Close does nothing.
+func (c *Confiner) Close() error { return nil }
+
 // Command refuses.
 func (c *Confiner) Command(context.Context, Cell) (*Program, error) { return nil, errNoCells }
 

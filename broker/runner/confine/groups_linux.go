@@ -201,7 +201,15 @@ func (g *groups) settings(l Limits) (all []groupSetting) {
 	return all
 }
 
-// remove ends what is in a group and removes it.
+// removeOwn removes the groups of this process.
+func (g *groups) removeOwn() {
+	left, _ := filepath.Glob(filepath.Join(g.base, fmt.Sprintf("%s%d-*", groupPrefix, os.Getpid())))
+	for _, dir := range left {
+		removeGroup(dir)
+	}
+}
+
+// removeGroup ends what is in a group and removes it.
 func removeGroup(dir string) {
 	for range 100 {
 		writeGroup(dir, "cgroup.kill", "1")

@@ -116,10 +116,17 @@ func TestGroupsOfKilledBrokersAreSweptAndOthersStay(t *testing.T) {
 	if err := errors.Join(os.Mkdir(gone, 0o755), os.Mkdir(mine, 0o755), os.Mkdir(own, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	(&groups{base: root}).sweep()
-	for dir, want := range map[string]bool{gone: false, mine: true, own: true} {
-		if _, err := os.Stat(dir); (err == nil) != want {
-			t.Errorf("%s: %v", dir, err)
+	holds := func(want map[string]bool) {
+		t.Helper()
+		for dir, want := range want {
+			if _, err := os.Stat(dir); (err == nil) != want {
+				t.Errorf("%s: %v", dir, err)
+			}
 		}
 	}
+	g := &groups{base: root}
+	g.sweep()
+	holds(map[string]bool{gone: false, mine: true, own: true})
+	g.removeOwn()
+	holds(map[string]bool{mine: false, own: true})
 }

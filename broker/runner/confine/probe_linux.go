@@ -154,3 +154,12 @@ func (c *Confiner) tryUser() error {
 	}
 	return nil
 }
+
+// Close ends what is left of cells whose programs were not closed. No further ones may
+// be made.
+func (c *Confiner) Close() error {
+	if c.groups != nil {
+		c.groups.removeOwn()
+	}
+	return nil
+}
