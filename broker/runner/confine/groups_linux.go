@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ type groups struct {
 	base              string // directory whose children are the cells'
 	memory, pids, cpu bool
 	next              atomic.Int64
+	made              sync.Map // directories of cells
 }
 
 const (
@@ -172,6 +174,7 @@ func (g *groups) make(l Limits) (_ *os.File, err error) {
 			return nil, fmt.Errorf("control group: %w", err)
 		}
 	}
+	g.made.Store(dir, nil)
 	return os.Open(dir)
 }
 
@@ -201,16 +204,17 @@ func (g *groups) settings(l Limits) (all []groupSetting) {
 	return all
 }
 
-// removeOwn removes the groups of this process.
-func (g *groups) removeOwn() {
-	left, _ := filepath.Glob(filepath.Join(g.base, fmt.Sprintf("%s%d-*", groupPrefix, os.Getpid())))
-	for _, dir := range left {
-		removeGroup(dir)
-	}
+// removeAll removes the groups of all cells.
+func (g *groups) removeAll() {
+	g.made.Range(func(dir, _ any) bool {
+		g.remove(dir.(string))
+		return true
+	})
 }
 
-// removeGroup ends what is in a group and removes it.
-func removeGroup(dir string) {
+// remove ends what is in a group and removes it.
+func (g *groups) remove(dir string) {
+	g.made.Delete(dir)
 	for range 100 {
 		writeGroup(dir, "cgroup.kill", "1")
 		if err := os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -235,7 +239,7 @@ func (g *groups) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer removeGroup(f.Name())
+	defer g.remove(f.Name())
 	defer f.Close()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args, cmd.Env = []string{arg0, "nothing"}, []string{"GOMAXPROCS=1"}

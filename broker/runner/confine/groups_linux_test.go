@@ -111,7 +111,7 @@ func TestAGroupSaysWhatTheLimitsSay(t *testing.T) {
 
 func TestGroupsOfKilledBrokersAreSweptAndOthersStay(t *testing.T) {
 	root := t.TempDir()
-	gone, mine := filepath.Join(root, groupPrefix+"999999999-1"), filepath.Join(root, groupPrefix+strconv.Itoa(os.Getpid())+"-1")
+	gone, mine := filepath.Join(root, groupPrefix+"999999999-1"), filepath.Join(root, groupPrefix+strconv.Itoa(os.Getpid())+"-7")
 	own := filepath.Join(root, ownGroup)
 	if err := errors.Join(os.Mkdir(gone, 0o755), os.Mkdir(mine, 0o755), os.Mkdir(own, 0o755)); err != nil {
 		t.Fatal(err)
@@ -127,6 +127,11 @@ func TestGroupsOfKilledBrokersAreSweptAndOthersStay(t *testing.T) {
 	g := &groups{base: root}
 	g.sweep()
 	holds(map[string]bool{gone: false, mine: true, own: true})
-	g.removeOwn()
-	holds(map[string]bool{mine: false, own: true})
+	f, err := g.make(Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	g.removeAll()
+	holds(map[string]bool{f.Name(): false, mine: true, own: true})
 }

@@ -21,6 +21,7 @@ type handle struct {
 	files   []*os.File // that the supervisor inherits, in the order of its descriptors
 	control *net.UnixConn
 	proxy   *proxy // nil: none
+	groups  *groups
 	group   string // directory of its control group; empty: none
 	log     *slog.Logger
 
@@ -61,7 +62,7 @@ func (c *Confiner) hold(s *spec, l Limits) (_ *handle, err error) {
 	}
 	h.files = append(h.files, group)
 	if s.Cgroup {
-		h.group = group.Name()
+		h.groups, h.group = c.groups, group.Name()
 	}
 	if s.Proxy {
 		allowed, err := ParseAllowed(l.Network)
@@ -161,7 +162,7 @@ func (h *handle) close() error {
 			h.proxy.close()
 		}
 		if h.group != "" {
-			removeGroup(h.group)
+			h.groups.remove(h.group)
 		}
 	})
 	if h.why != "" {

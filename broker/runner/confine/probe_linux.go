@@ -159,7 +159,7 @@ func (c *Confiner) tryUser() error {
 // be made.
 func (c *Confiner) Close() error {
 	if c.groups != nil {
-		c.groups.removeOwn()
+		c.groups.removeAll()
 	}
 	return nil
 }
