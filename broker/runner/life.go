@@ -287,12 +287,12 @@ func (l *life) end() {
 	if l.current != nil {
 		l.current.end()
 	}
-	l.dropSecrets()
+	l.dropSecrets(filepath.Join(l.s.dir, secretsDir))
 }
 
-// dropSecrets deletes the files of secrets once nothing runs that needs them.
-func (l *life) dropSecrets() {
-	if err := removeAll(filepath.Join(l.s.dir, secretsDir)); err != nil {
+// dropSecrets deletes a directory of secrets once nothing runs that needs it.
+func (l *life) dropSecrets(dir string) {
+	if err := removeAll(dir); err != nil {
 		l.s.r.opts.Log.Error("the secrets of a service are still on the disk", "service", l.s.name, "err", err)
 	}
 }
@@ -310,7 +310,7 @@ func (l *life) over(why error) {
 	e := Event{Status: Restarting, Cause: ByRestart, Error: l.s.told(why)}
 	if l.restarts == maxRestarts {
 		e.Status = Crashed
-		l.dropSecrets()
+		l.dropSecrets(l.s.secretsOf(l.what.build)) // an update may have others
 	} else {
 		l.restarts++
 		l.retry.Reset(time.Duration(l.restarts) * firstPause)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -222,6 +223,45 @@ func TestWhatRestartsDuringItsUpdateIsReplacedStill(t *testing.T) {
 		s.quiet()
 		if n := s.started(); n != 2 {
 			t.Errorf("it was started %d times", n)
+		}
+	})
+}
+
+func TestSecretsOfAnUpdateOutliveTheCrashOfWhatItReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.Close()
+		spec := Spec{Env: map[string]string{"FILE": vault("key", "k")}}
+		s.deploys("db", spec)
+		s.expect(Building, Installing, Running)
+		turn := make(chan struct{})
+		s.whenStarted(func(a *actor) error {
+			a.greet = func(context.Context) error { <-turn; return nil }
+			return nil
+		})
+		if err := s.Update("db", spec); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(Building, Installing)
+		synctest.Wait() // it is being greeted
+		next := s.last()
+		s.whenStarted(func(*actor) error { return errors.New("x") })
+		s.starts[0].die(errors.New("x"))
+		s.expect(Restarting, Restarting, Restarting, Restarting, Restarting, Crashed)
+		secrets := func() string {
+			all, _ := filepath.Glob(filepath.Join(s.opts.Dir, "db", "secrets", "*", "*"))
+			for i, p := range all {
+				all[i] = filepath.Base(filepath.Dir(p))
+			}
+			return strings.Join(all, " ")
+		}
+		if got := secrets(); got != "2" {
+			t.Errorf("there are secrets of the builds %q", got)
+		}
+		close(turn)
+		s.expect(Running)
+		if next.Why() != nil || secrets() != "2" {
+			t.Errorf("%v; there are secrets of the builds %q", next.Why(), secrets())
 		}
 	})
 }
