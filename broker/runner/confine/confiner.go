@@ -70,7 +70,7 @@ type ability struct {
 // A Cell is a program to be confined, and in what.
 type Cell struct {
 	Dir    string   // what it has on disk: absolute, there, nobody else's; it sees all of it
-	Write  []string // directories below Dir that it may change, beside its home and tmp
+	Write  []string // directories in Dir that it may change, beside home and tmp; none in another of these
 	Read   []string // files and directories outside that it may read
 	Work   string   // working directory, Dir or below; empty: Dir
 	Args   []string // the program and its arguments

@@ -58,7 +58,13 @@ func newProxy(allowed Allowed, opts Options) *proxy {
 	guarded := &net.Dialer{Timeout: dialTime, Control: p.control}
 	free := &net.Dialer{Timeout: dialTime}
 	p.direct, p.via = p.transport(guarded), p.transport(free)
-	p.via.Proxy = p.upstream
+	p.via.Proxy = func(r *http.Request) (*url.URL, error) {
+		u, err := p.upstream(r)
+		if err == nil && u == nil {
+			err = errAddress // who chose via asked before; without a proxy nobody would ask about the address
+		}
+		return u, err
+	}
 	p.server = http.Server{
 		Handler: p, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -204,14 +210,29 @@ func (p *proxy) admitsLiteral(host string) bool {
 	return err != nil || p.admits(a)
 }
 
-// failed tells the cell why its request did.
+// failed tells the cell why its request did, and nothing of the networks that the
+// broker is in.
 func failed(w http.ResponseWriter, err error) {
-	status := http.StatusBadGateway
-	if errors.Is(err, errAddress) {
-		status, err = http.StatusForbidden, errAddress
+	status, why := http.StatusBadGateway, "the host cannot be reached"
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		why = "the host's name is not known"
 	}
-	http.Error(w, "claudemesh: "+err.Error(), status)
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		status, why = http.StatusGatewayTimeout, "the host does not answer"
+	}
+	if e, ok := errors.AsType[upstreamError](err); ok {
+		why = e.Error()
+	}
+	if errors.Is(err, errAddress) {
+		status, why = http.StatusForbidden, errAddress.Error()
+	}
+	http.Error(w, "claudemesh: "+why, status)
 }
+
+// An upstreamError is what is wrong with the broker's own proxy.
+type upstreamError string
+
+func (e upstreamError) Error() string { return "the broker's own proxy " + string(e) }
 
 // track keeps a connection for close; false after that.
 func (p *proxy) track(c net.Conn) bool {

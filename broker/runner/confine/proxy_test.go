@@ -80,7 +80,13 @@ func TestTheProxyRefuses(t *testing.T) {
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
-	_, listed := startProxy(t, []string{address, "localhost:" + port, "*.example.com"}, Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	nobody := l.Addr().String()
+	_, listed := startProxy(t, []string{address, nobody, "localhost:" + port, "*.example.com"}, Options{})
 	_, guarded := startProxy(t, []string{address, "localhost:" + port}, Options{Admits: func(netip.Addr) bool { return false }})
 	for _, c := range []struct {
 		name  string
@@ -97,6 +103,7 @@ func TestTheProxyRefuses(t *testing.T) {
 		{"an address that is not admitted", guarded, "CONNECT " + address + " HTTP/1.1\r\nHost: x\r\n\r\n", "403"},
 		{"a name of such an address", guarded, "CONNECT localhost:" + port + " HTTP/1.1\r\nHost: x\r\n\r\n", "403"},
 		{"a plain name of such an address", guarded, "GET http://localhost:" + port + "/ HTTP/1.1\r\nHost: x\r\n\r\n", "403"},
+		{"what does not answer", listed, "CONNECT " + nobody + " HTTP/1.1\r\nHost: x\r\n\r\n", "502"},
 		{"no port", listed, "CONNECT localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"},
 		{"no proxy request", listed, "GET / HTTP/1.1\r\nHost: " + address + "\r\n\r\n", "400"},
 		{"another scheme", listed, "GET ftp://" + address + "/ HTTP/1.1\r\nHost: x\r\n\r\n", "400"},

@@ -86,7 +86,7 @@ func carry(to net.Conn, from io.Reader, alive func()) {
 func (p *proxy) dial(ctx context.Context, address string) (net.Conn, error) {
 	u, err := p.upstream(&http.Request{URL: &url.URL{Scheme: "https", Host: address}})
 	if err != nil {
-		return nil, errors.New("the broker's own proxy is not set up right: see HTTPS_PROXY where the broker runs")
+		return nil, upstreamError("is not set up right: see HTTPS_PROXY where the broker runs")
 	}
 	if u == nil {
 		return p.direct.DialContext(ctx, "tcp", address)
@@ -110,11 +110,11 @@ func (p *proxy) dialUpstream(ctx context.Context, u *url.URL, address string) (_
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	if port == "" {
-		return nil, errors.New("the broker's own proxy is neither http nor https")
+		return nil, upstreamError("is neither http nor https")
 	}
 	conn, err := p.via.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return nil, errors.New("the broker's own proxy does not answer")
+		return nil, upstreamError("does not answer")
 	}
 	defer func() {
 		if err != nil {
@@ -124,7 +124,7 @@ func (p *proxy) dialUpstream(ctx context.Context, u *url.URL, address string) (_
 	if u.Scheme == "https" {
 		t := tls.Client(conn, &tls.Config{ServerName: u.Hostname()})
 		if err := t.HandshakeContext(ctx); err != nil {
-			return nil, errors.New("the broker's own proxy cannot be trusted: its certificate is not valid")
+			return nil, upstreamError("cannot be trusted: its certificate is not valid")
 		}
 		conn = t
 	}
@@ -136,7 +136,7 @@ func (p *proxy) dialUpstream(ctx context.Context, u *url.URL, address string) (_
 		head += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)) + "\r\n"
 	}
 	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
-		return nil, errors.New("the broker's own proxy has hung up")
+		return nil, upstreamError("has hung up")
 	}
 	return answered(conn, address)
 }
@@ -146,10 +146,10 @@ func answered(conn net.Conn, address string) (net.Conn, error) {
 	r := bufio.NewReaderSize(&io.LimitedReader{R: conn, N: maxHeader}, maxHeader)
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return nil, errors.New("the broker's own proxy did not answer as one")
+		return nil, upstreamError("did not answer as one")
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the broker's own proxy does not connect to %s: %s", address, resp.Status)
+		return nil, upstreamError(fmt.Sprintf("does not connect to %s: %.100s", address, resp.Status))
 	}
 	early := make([]byte, r.Buffered())
 	if _, err := io.ReadFull(r, early); err != nil {
