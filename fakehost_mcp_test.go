@@ -70,7 +70,7 @@ func (s *hostSession) connect(ctx context.Context) {
 	}
 	for name, entry := range servers {
 		server, err := s.startServer(name, entry)
-		if err == nil && name == module {
+		if err == nil && !strings.HasPrefix(name, "mesh:") {
 			s.server = server
 		} else if err == nil {
 			s.others = append(s.others, server)

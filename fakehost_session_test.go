@@ -25,8 +25,8 @@ type hostSession struct {
 	source  string // of SessionStart
 	files   *hostFiles
 	hooks   map[string][]hookGroup
-	server  *mcpServer   // the one of claudemesh; nil while there is none
-	others  []*mcpServer // all others
+	server  *mcpServer   // the one under test; nil while there is none
+	others  []*mcpServer // those of services
 	socket  *messagingSocket
 	beside  sync.WaitGroup // hooks, commands and connections that run beside the turns
 	arrives chan arrival
