@@ -27,7 +27,7 @@ func BenchmarkFiles(b *testing.B) {
 		b.Skip("there is no cp")
 	}
 	dir := b.TempDir()
-	invite := benchBroker(b, dir)
+	invite := startBench(b, dir).invite
 	ann, bob := benchMember(b, invite, "ann"), benchMember(b, invite, "bob")
 	source := filepath.Join(dir, "source")
 	f, err := os.Create(source)
@@ -98,31 +98,64 @@ func syncFile(path string) error {
 	return f.Sync()
 }
 
-// benchBroker builds the program, starts a broker of it and returns an invite.
-func benchBroker(b *testing.B, dir string) string {
+// A benchProcess is a broker that a benchmark runs.
+type benchProcess struct {
+	b      *testing.B
+	binary string
+	dir    string
+	flags  []string
+	listen string
+	invite string
+	cmd    *exec.Cmd
+}
+
+// startBench builds the program and runs a broker with its data in dir.
+func startBench(b *testing.B, dir string, flags ...string) *benchProcess {
 	b.Helper()
-	binary := filepath.Join(dir, "claudemesh")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	p := &benchProcess{b: b, binary: filepath.Join(dir, "claudemesh"), dir: dir, flags: flags, listen: "127.0.0.1:0"}
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", p.binary, ".").CombinedOutput(); err != nil {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(binary, "serve", "--json", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"))
-	cmd.Env = append(os.Environ(), "HOME="+dir, "CLAUDEMESH_CONFIG_DIR="+filepath.Join(dir, "config"))
-	out, err := cmd.StdoutPipe()
+	p.start()
+	b.Cleanup(p.kill)
+	return p
+}
+
+func (p *benchProcess) start() {
+	p.b.Helper()
+	p.cmd = exec.Command(p.binary, append([]string{"serve", "--json", "--listen", p.listen, "--data", filepath.Join(p.dir, "data")}, p.flags...)...)
+	p.cmd.Env = p.environ()
+	out, err := p.cmd.StdoutPipe()
 	if err == nil {
-		err = cmd.Start()
+		err = p.cmd.Start()
 	}
 	if err != nil {
-		b.Fatal(err)
+		p.b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
 	var ready cli.Serving
-	if err := json.NewDecoder(out).Decode(&ready); err != nil || ready.Home == nil {
-		b.Fatalf("the broker did not come up: %v", err)
+	if err := json.NewDecoder(out).Decode(&ready); err != nil {
+		p.b.Fatalf("the broker did not come up: %v", err)
 	}
-	return ready.Home.Invite
+	p.listen = ready.Listen
+	if ready.Home != nil {
+		p.invite = ready.Home.Invite
+	}
+}
+
+func (p *benchProcess) environ() []string {
+	return append(os.Environ(), "HOME="+p.dir, "CLAUDEMESH_CONFIG_DIR="+filepath.Join(p.dir, "config"))
+}
+
+func (p *benchProcess) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// restart starts the broker again on its old address.
+func (p *benchProcess) restart() {
+	p.b.Helper()
+	p.kill()
+	p.start()
 }
 
 func benchMember(b *testing.B, invite, name string) *peer.Client {
