@@ -39,7 +39,7 @@ func daemons(mark string) []string {
 			setsid sh -c 'trap "" TERM HUP INT; (trap "" TERM; exec sleep '$1') </dev/null >/dev/null 2>&1 & sleep '$1 </dev/null >/dev/null 2>&1 &
 		done
 		(sleep $1 &)
-		while [ $(ps ax | grep -c "sleep $1") -lt 8 ]; do sleep 0.05; done
+		while [ $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" "\n" | grep -cx "$1") -lt 9 ]; do sleep 0.05; done
 		trap "" TERM
 		echo up
 		read x`, "sh", mark}
