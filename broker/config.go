@@ -41,6 +41,7 @@ type Config struct {
 	ServiceAllow       string        // addresses and networks that services may reach beside the public ones, separated by commas
 	ServiceDirs        string        // directories that services may be deployed from, separated by commas
 	ServiceHostNetwork bool          // services may have all of the machine's network
+	ServiceMemory      int           // MB that a service may have
 	ServiceBuilds      int           // services that are built at a time
 	MailboxCap         int           // messages waiting for one recipient
 	QueueBytes         int           // outbound bytes waiting for one connection
@@ -70,7 +71,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7900", MaxConnections: 100, MaxFrame: wire.MaxOrdinaryBytes, MaxSockets: 256,
-		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, Services: servicesOn, MaxServices: 20, ServiceBuilds: 2, MemberWatches: 20, MaxWatches: 100, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
+		Rate: 1000, Burst: 2000, HTTPRate: 600, WebhookRate: 60, Services: servicesOn, MaxServices: 20, ServiceBuilds: 2, ServiceMemory: 2048, MemberWatches: 20, MaxWatches: 100, MailboxCap: 10_000, QueueBytes: 8 << 20, QueueFrames: 16384,
 		MaxFile: 4 << 30, FileQuota: 20 << 30, MinFree: 256 << 20, MaxTransfers: 64,
 		Grace: wire.Grace, Lease: wire.Lease, StatusTTL: time.Minute, HookFresh: 30 * time.Second,
 		AdoptAfter: 24 * time.Hour, Retention: 7 * 24 * time.Hour, AuditKeep: wire.MaxAudit, ShutdownWithin: 10 * time.Second,
@@ -102,6 +103,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.ServiceAllow, "service-allow", c.ServiceAllow, "let services, and what installs them, reach these private `networks` too, such as 10.1.0.0/16, separated by commas")
 	fs.StringVar(&c.ServiceDirs, "service-dirs", c.ServiceDirs, "let services be deployed from what is below these `directories` of this machine, separated by commas")
 	fs.BoolVar(&c.ServiceHostNetwork, "service-host-network", c.ServiceHostNetwork, "let services that ask for it reach all that this machine reaches, private networks too")
+	fs.IntVar(&c.ServiceMemory, "service-memory", c.ServiceMemory, "let a service have at most this many `MB` of memory")
 	fs.IntVar(&c.ServiceBuilds, "service-builds", c.ServiceBuilds, "build at most `n` services at a time")
 	fs.IntVar(&c.MailboxCap, "mailbox-cap", c.MailboxCap, "keep at most `n` messages waiting for one recipient")
 	fs.IntVar(&c.QueueBytes, "queue-bytes", c.QueueBytes, "close a connection that leaves `n` bytes unread")
@@ -131,7 +133,7 @@ func (c *Config) Check() error {
 		{"queue-bytes", float64(c.QueueBytes)}, {"queue-frames", float64(c.QueueFrames)}, {"grace", float64(c.Grace)},
 		{"max-file", float64(c.MaxFile)}, {"file-quota", float64(c.FileQuota)}, {"max-transfers", float64(c.MaxTransfers)},
 		{"lease", float64(c.Lease)}, {"status-ttl", float64(c.StatusTTL)}, {"hook-fresh", float64(c.HookFresh)},
-		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)}, {"audit-keep", float64(c.AuditKeep)}, {"max-services", float64(c.MaxServices)}, {"service-builds", float64(c.ServiceBuilds)},
+		{"adopt-after", float64(c.AdoptAfter)}, {"retention", float64(c.Retention)}, {"audit-keep", float64(c.AuditKeep)}, {"max-services", float64(c.MaxServices)}, {"service-builds", float64(c.ServiceBuilds)}, {"service-memory", float64(c.ServiceMemory)},
 	} {
 		if !(n.value > 0) {
 			return fmt.Errorf("--%s must be greater than zero", n.flag)

@@ -52,8 +52,10 @@
 //     (session.staged is how changes of one session build on each other).
 //   - Locks are taken in this order: mesh.mu, then outbox.mu. Neither is held
 //     over a call of the store or a write to a socket. Server.making, which
-//     makes meshes come one at a time, is taken before both. All other mutexes
-//     are leaves: nothing is called while they are held.
+//     makes meshes come one at a time, is taken before both, and so are
+//     runnerHolder.mu and service.acting, which orders what the runner is told
+//     of one service and is held while it is; no writer of a store takes these.
+//     All other mutexes are leaves: nothing is called while they are held.
 //   - Nothing waits for a peer. A frame for a peer goes into the outbox of its
 //     connection, which is bounded. Events are dropped there, the oldest
 //     first, and counted; messages are bounded by the window of the session;
@@ -89,5 +91,6 @@
 // was leased is queued again, and so is what was delivered but not yet seen,
 // which a peer that still has it knows by its message id. Such sessions have
 // their subscriptions again; those of commands and older clients end with the
-// connection.
+// connection. Deployed services that ran are started again; those that were
+// being built have failed.
 package broker

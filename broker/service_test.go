@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"claudemesh/broker/runner"
+	"claudemesh/store"
 	"claudemesh/wire"
 )
 
@@ -101,6 +103,7 @@ func TestWhatCannotBeDeployed(t *testing.T) {
 		{"a variable that is too large", deploy("x", "config", config("env", map[string]any{"A": strings.Repeat("x", wire.MaxServiceEnvBytes)})), "too_large"},
 		{"less than no memory", deploy("x", "config", config("memory_mb", -1)), "bad_request"},
 		{"too much memory", deploy("x", "config", config("memory_mb", wire.MaxServiceMemory+1)), "bad_request"},
+		{"more memory than the operator gives", deploy("x", "config", config("memory_mb", 2049)), "limit"},
 		{"less than no processor", deploy("x", "config", config("cpus", -0.5)), "bad_request"},
 		{"the network of the machine", deploy("x", "config", config("network_allow", []string{"*"})), "bad_request"},
 		{"all hosts and one", deploy("x", "config", config("network_allow", []string{"*", "example.com"})), "bad_request"},
@@ -437,5 +440,22 @@ func TestLinesOfALogFitIntoAnAnswer(t *testing.T) {
 	first, next := fitLines(lines, 5000, true)
 	if len(first) == 0 || len(first) == len(lines) || next != 5000-int64(len(lines)-len(first)) {
 		t.Errorf("%d lines that follow, next %d", len(first), next)
+	}
+}
+
+func TestArchivesThatAreTooLarge(t *testing.T) {
+	t.Parallel()
+	b, _ := withServices(t)
+	alice := b.join("alice")
+	a := alice.modern("a")
+	for size, code := range map[int64]string{wire.MaxServiceZip: "", wire.MaxServiceZip + 1: "too_large"} {
+		f := &store.File{ID: store.NewID(), Name: "x.zip", Size: size, Uploader: alice.id, UploaderName: "alice", Uploaded: time.Now()}
+		if err := b.srv.meshByID(b.mesh).db.Write(t.Context(), func(tx *store.Tx) error { return tx.AddFile(f) }); err != nil {
+			t.Fatal(err)
+		}
+		res := a.askAny(deploy(fmt.Sprint("s", size), "source", map[string]any{"type": "zip", "file_id": f.ID}))
+		if got, _ := res["code"].(string); got != code {
+			t.Errorf("%d bytes: %v", size, res)
+		}
 	}
 }

@@ -207,6 +207,8 @@ func (m *mesh) checkServiceConfig(cfg *wire.ServiceConfig) error {
 	switch {
 	case cfg.MemoryMB < 0 || cfg.MemoryMB > wire.MaxServiceMemory:
 		return wire.Errorf(wire.BadRequest, "memory_mb must be at most %d", wire.MaxServiceMemory)
+	case cfg.MemoryMB > m.srv.cfg.ServiceMemory:
+		return wire.Errorf(wire.Limit, "memory_mb is %d, and this broker lets a service have %d: ask for less, or the operator for more --service-memory", cfg.MemoryMB, m.srv.cfg.ServiceMemory)
 	case !(cfg.CPUs >= 0 && cfg.CPUs <= wire.MaxServiceCPUs):
 		return wire.Errorf(wire.BadRequest, "cpus must be more than 0 and at most %d", wire.MaxServiceCPUs)
 	}

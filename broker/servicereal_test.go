@@ -168,3 +168,23 @@ func TestAServiceIsDeployedCalledAndUndeployed(t *testing.T) {
 		t.Errorf("what the service consisted of is still there: %v", err)
 	}
 }
+
+func TestAServiceOfPythonRuns(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("there is no Python:", err)
+	}
+	b := realServices(t)
+	a := b.join("alice").modern("a")
+	archive := zipOf(map[string]string{"server.py": string(must(os.ReadFile(filepath.Join("testdata", "service", "server.py"))))})
+	f := a.runs(a.shared("py", archive, "config", map[string]any{"runtime": "python", "env": map[string]any{"KEY": "value"}, "args": []string{"--x"}}))
+	if len(f["tools"].([]any)) != 1 {
+		t.Errorf("deployed: %v", f)
+	}
+	if got := a.says("py", "where", nil); got != "python 3 value ['--x']" {
+		t.Error(got)
+	}
+	if e := a.catalog()["py"]; e["runtime"] != "python" {
+		t.Errorf("listed as %v", e)
+	}
+}
