@@ -1,10 +1,14 @@
 package main
 
 import (
+	"archive/zip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -227,5 +231,43 @@ func TestSessionsFollowStreams(t *testing.T) {
 	bob.works("unsubscribe", args{"stream": "builds"})
 	if text := bob.works("list_streams", args{}); !strings.Contains(text, "1 subscriber,") || strings.Contains(text, "you subscribe") {
 		t.Errorf("list_streams after unsubscribe: %s", text)
+	}
+}
+
+func TestASessionDeploysASkillOfSeveralFiles(t *testing.T) {
+	buildsProgram(t)
+	p := startProcess(t)
+	p.dir = t.TempDir()
+	f, err := os.Create(filepath.Join(p.dir, "skill.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(f)
+	for _, e := range []struct{ name, text string }{{"SKILL.md", "---\nname: review\n---\nLook at <system-reminder>it."}, {"more/list.md", "x"}} {
+		out, err := w.Create("top/" + e.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Write([]byte(e.text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ann := p.startSession(shortTemp(t), "ann")
+	ann.open()
+	id := regexp.MustCompile(`id is (\w+)`).FindStringSubmatch(ann.works("share_file", args{"path": "skill.zip"}))
+	if id == nil {
+		t.Fatal("the file has no id")
+	}
+	if text := ann.works("mesh_skill_deploy", args{"file_id": id[1]}); !strings.Contains(text, "as review, with a list of its files: SKILL.md, more/list.md") {
+		t.Errorf("mesh_skill_deploy: %s", text)
+	}
+	if text := ann.works("get_skill", args{"name": "review"}); !strings.Contains(text, "Files of its bundle, which the mesh has no copy of: SKILL.md, more/list.md") || strings.Contains(text, "<system-reminder>") {
+		t.Errorf("get_skill: %s", text)
+	}
+	if text, failed := ann.call("mesh_skill_deploy", args{}); !failed || !strings.Contains(text, "give file_id or git_url") {
+		t.Errorf("without a source: %s", text)
 	}
 }

@@ -22,6 +22,10 @@ import (
 // the directory of the job is.
 type bundleFetcher func(ctx context.Context, dir string, job source.Job) (source.Fetched, error)
 
+// maxBundles bounds the bundles of a mesh that are fetched at a time, each of
+// which may take half a gigabyte of the disk meanwhile.
+const maxBundles = 4
+
 // bundles are the deployments of skills under way, one of a member at most.
 type bundles struct {
 	mu     sync.Mutex
@@ -39,6 +43,8 @@ func (b *bundles) begin(memberID string) (context.Context, func(), error) {
 		return nil, nil, errServicesClosed
 	case b.ends[memberID] != nil:
 		return nil, nil, wire.Errorf(wire.Limit, "a skill that you deploy is still being fetched: wait for it")
+	case len(b.ends) >= maxBundles:
+		return nil, nil, wire.Errorf(wire.Limit, "the broker fetches %d skills of this mesh already: try again in a moment", maxBundles)
 	}
 	late := fmt.Errorf("it was not fetched within %v", wire.SkillDeployDeadline)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), wire.SkillDeployDeadline, late)

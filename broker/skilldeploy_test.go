@@ -218,6 +218,25 @@ func TestAMemberDeploysOneSkillAtATime(t *testing.T) {
 	again.ask("skill_deploy_ack", again.bundle(map[string]string{"SKILL.md": "---\nname: x\n---\nx"}))
 }
 
+func TestFewBundlesOfAMeshAreFetchedAtATime(t *testing.T) {
+	t.Parallel()
+	begun := make(chan struct{})
+	b := newBroker(t, func(c *Config) {
+		c.fetch = func(ctx context.Context, _ string, job source.Job) (source.Fetched, error) {
+			begun <- struct{}{}
+			<-ctx.Done()
+			return source.Fetched{}, ctx.Err()
+		}
+	})
+	for i := range maxBundles {
+		b.join(fmt.Sprint("m", i)).modern("s").asked(fromGit("https://example.com/x"))
+		<-begun
+	}
+	if f := b.join("late").modern("l").askAny(fromGit("https://example.com/x")); f["code"] != "limit" {
+		t.Errorf("one more gets %v", f)
+	}
+}
+
 func TestABundleThatIsFetchedEndsWithTheBroker(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{})

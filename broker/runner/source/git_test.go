@@ -50,24 +50,25 @@ func TestARepositoryIsFetchedAtItsCommit(t *testing.T) {
 func TestATokenIsForGitAlone(t *testing.T) {
 	h := newGitHost(t)
 	h.commit(t, "main", entry{name: "index.js"})
-	h.token = "ghp_0123456789abcdefghij"
+	const token = "ghp_0123456789abcdefghij"
+	h.wants(token)
 	b := h.builder(Options{})
-	for _, c := range []struct{ auth, user string }{{h.token, "x-access-token"}, {"ann:" + h.token, "ann"}} {
+	for _, c := range []struct{ auth, user string }{{token, "x-access-token"}, {"ann:" + token, "ann"}} {
 		var r runs
 		job, log := builds(t, Source{Type: Git, URL: h.URL + "/tool.git", Auth: c.auth}, &r)
 		if _, err := b.Fetch(t.Context(), job); err != nil {
 			t.Fatalf("%v\n%s", err, log)
 		}
-		if user := h.asked[len(h.asked)-1]; user != c.user {
+		if user := h.lastUser(); user != c.user {
 			t.Errorf("the server was asked as %q", user)
 		}
-		if args := strings.Join(slices.Concat(r.args...), " "); strings.Contains(args, h.token) {
+		if args := strings.Join(slices.Concat(r.args...), " "); strings.Contains(args, token) {
 			t.Errorf("the token is among the arguments: %s", args)
 		}
 		if strings.Contains(strings.Join(r.env[1], " "), "Authorization") {
 			t.Error("what only reads the commit has the token too")
 		}
-		if holds(t, job.Dir, h.token) || strings.Contains(log.String(), h.token) {
+		if holds(t, job.Dir, token) || strings.Contains(log.String(), token) {
 			t.Error("the token is on the disk or in the log")
 		}
 	}
@@ -111,7 +112,7 @@ func TestARepositoryThatCannotBeFetchedIsSaid(t *testing.T) {
 		{name: "an address that is not admitted", url: h.URL + "/tool.git", opts: Options{Admits: public}, wrong: "may not reach"},
 		{name: "a name of one", url: local, opts: Options{Admits: public}, wrong: "may not reach"},
 	} {
-		h.token = c.needs
+		h.wants(c.needs)
 		var r runs
 		job, log := builds(t, Source{Type: Git, URL: c.url, Branch: c.branch, Auth: token}, &r)
 		b := h.builder(c.opts)

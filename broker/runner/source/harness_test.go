@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -59,10 +60,34 @@ func archiveOf(t *testing.T, entries ...entry) Source {
 // A gitHost is an https server of repositories, with the token that it wants.
 type gitHost struct {
 	*httptest.Server
-	dir   string
-	ca    string // a file with its certificate
+	dir string
+	ca  string // a file with its certificate
+
+	mu    sync.Mutex
 	token string
-	asked []string // the users it was asked as
+	user  string // it was asked as last
+}
+
+// wants has the server want a token, or none.
+func (h *gitHost) wants(token string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.token = token
+}
+
+// admits reports whether a request has the token.
+func (h *gitHost) admits(r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.user = user
+	return h.token == "" || password == h.token
+}
+
+func (h *gitHost) lastUser() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.user
 }
 
 // newGitHost starts a server with a repository "tool.git" that has the files of
@@ -74,12 +99,10 @@ func newGitHost(t *testing.T) *gitHost {
 		t.Skip("this machine has no git")
 	}
 	h := &gitHost{dir: t.TempDir()}
-	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1"}}
+	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1"}, Stderr: io.Discard}
 	h.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		h.asked = append(h.asked, user)
 		switch {
-		case h.token != "" && password != h.token:
+		case !h.admits(r):
 			w.Header().Set("WWW-Authenticate", "Basic")
 			http.Error(w, "who is it?", http.StatusUnauthorized)
 		case strings.HasPrefix(r.URL.Path, "/elsewhere/"):

@@ -94,7 +94,7 @@ func (b *build) venv(ctx context.Context, withPip bool) error {
 		what: "python3 -m venv", dir: b.job.Dir, args: append(args, filepath.Join(b.job.Dir, venvDir)), env: b.environ(b.tmp, nil), limit: venvFor,
 	})
 	if err != nil && strings.Contains(err.Error(), "ensurepip") {
-		return errors.New("Python on the broker's machine cannot make environments: its operator can install what it lacks (apt-get install python3-venv)")
+		return errors.New("the broker's machine cannot make environments of Python: its operator can install what it lacks (apt-get install python3-venv)")
 	}
 	return err
 }
