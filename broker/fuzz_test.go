@@ -40,7 +40,7 @@ func newFuzzedMesh(f *testing.F) *fuzzedMesh {
 	m.testBroker = newBroker(f, func(c *Config) {
 		c.Log, c.Rate, c.Burst, c.MailboxCap, c.MaxConnections = m.log.errors(), 1e9, 1e9, 50, 1e6
 		c.Grace, c.Lease = 200*time.Millisecond, 200*time.Millisecond
-	})
+	}, eagerly)
 	m.witness, m.attacker, m.courier = m.join("witness"), m.join("attacker"), m.join("courier")
 	m.w = m.witness.modern("w")
 	return m

@@ -17,8 +17,9 @@ import (
 
 // A fakeRunner is a runner whose services do what their test says.
 type fakeRunner struct {
-	mesh *mesh
-	told chan string // what it is told to do, with names
+	mesh  *mesh
+	eager bool        // what is deployed runs at once
+	told  chan string // what it is told to do, with names
 
 	mu     sync.Mutex
 	specs  map[string]runner.Spec
@@ -58,6 +59,14 @@ func (r *fakeRunner) isClosed() bool {
 	return r.closed
 }
 
+// tell notes what the runner is told, as long as somebody listens.
+func (r *fakeRunner) tell(what string) {
+	select {
+	case r.told <- what:
+	default:
+	}
+}
+
 func (r *fakeRunner) keep(name string, spec runner.Spec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,19 +77,25 @@ func (r *fakeRunner) Check(string, runner.Spec) error { return r.refuse }
 
 func (r *fakeRunner) Deploy(name string, spec runner.Spec) error {
 	r.keep(name, spec)
-	r.told <- "deploy " + name
+	r.tell("deploy " + name)
+	if r.eager {
+		r.mesh.serviceChanged(runner.Event{Name: name, Status: runner.Running, Cause: runner.ByDeploy, Tools: echoTools})
+	}
 	return nil
 }
 
 func (r *fakeRunner) Resume(name string, spec runner.Spec) error {
 	r.keep(name, spec)
-	r.told <- "resume " + name
+	r.tell("resume " + name)
 	return nil
 }
 
 func (r *fakeRunner) Update(name string, spec runner.Spec) error {
 	r.keep(name, spec)
-	r.told <- "update " + name
+	r.tell("update " + name)
+	if r.eager {
+		r.mesh.serviceChanged(runner.Event{Name: name, Status: runner.Running, Cause: runner.ByUpdate, Tools: echoTools})
+	}
 	return nil
 }
 
@@ -95,7 +110,7 @@ func (r *fakeRunner) Call(ctx context.Context, name, tool string, args wire.Valu
 }
 
 func (r *fakeRunner) Remove(_ context.Context, name string) error {
-	r.told <- "remove " + name
+	r.tell("remove " + name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stuck
@@ -129,6 +144,14 @@ func faked(f *fakeServices) func(*Config) {
 			f.made <- r
 			return r, nil
 		}
+	}
+}
+
+// eagerly has a broker under test run services by fakes, with which nobody
+// needs to help.
+func eagerly(c *Config) {
+	c.newRunner = func(m *mesh) (serviceRunner, error) {
+		return &fakeRunner{mesh: m, eager: true, specs: make(map[string]runner.Spec)}, nil
 	}
 }
 
