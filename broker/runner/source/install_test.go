@@ -60,6 +60,10 @@ func TestAProjectOfNodeIsBuiltByItsScripts(t *testing.T) {
 			t.Errorf("%s: %q ran", script, r.args)
 		}
 	}
+	got, _ := mustBuild(t, New(Options{}), archiveOf(t, entry{name: "package.json", text: `{"main": "none.js", "bin": "b.js", "scripts": {"build": "echo"}}`}, entry{name: "b.js", text: "console.log(2)"}))
+	if out := got.output(t); out != "2" {
+		t.Errorf("where a build makes no main it says %q", out)
+	}
 	var r runs
 	job, log := builds(t, archiveOf(t, entry{name: "package.json", text: `{"main": "dist/index.js", "scripts": {"build": "echo no such luck && exit 3"}}`}), &r)
 	_, err := New(Options{}).Build(t.Context(), job)

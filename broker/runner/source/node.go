@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// errBuild says that the entry is what the project's own scripts make.
-var errBuild = errors.New("there is nothing to start: what package.json names is not there, or is TypeScript, and its scripts have not made it")
+// errBuild says that the entry is what the project's own scripts may make.
+var errBuild = errors.New("the project is to be built first")
 
 // installNode installs what a project of node or bun needs. Where the entry is
 // what its build script makes, and is not among the source, that is run too.
@@ -26,7 +26,8 @@ func (b *build) installNode(ctx context.Context, p *project, rt Runtime) (Built,
 	if err != nil {
 		return Built{}, err
 	}
-	entry, err := p.nodeEntry(m, rt)
+	builds := m.has("build") || m.has("prepare")
+	entry, err := p.nodeEntry(m, rt, builds)
 	unbuilt := errors.Is(err, errBuild)
 	if unbuilt || m.installs() || p.has("binding.gyp") {
 		// What prepare runs, which install does too, is among what developing needs.
@@ -35,13 +36,13 @@ func (b *build) installNode(ctx context.Context, p *project, rt Runtime) (Built,
 		}
 	}
 	if unbuilt {
-		entry, err = p.nodeEntry(m, rt)
+		entry, err = p.nodeEntry(m, rt, m.has("build"))
 	}
-	if errors.Is(err, errBuild) && m.has("build") {
+	if errors.Is(err, errBuild) {
 		if err := b.manager(ctx, p.dir, rt, "run", "build"); err != nil {
 			return Built{}, err
 		}
-		entry, err = p.nodeEntry(m, rt)
+		entry, err = p.nodeEntry(m, rt, false)
 	}
 	return Built{Args: []string{program, filepath.Join(p.dir, filepath.FromSlash(entry))}, Work: p.dir, Runtime: rt}, err
 }
@@ -84,9 +85,9 @@ func (b *build) manager(ctx context.Context, dir string, rt Runtime, args ...str
 
 func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }
 
-// nodeEntry returns the file that a project is started by: errBuild if its
-// scripts may make one.
-func (p *project) nodeEntry(m *manifest, rt Runtime) (string, error) {
+// nodeEntry returns the file that a project is started by: errBuild if that is
+// missing, or TypeScript, and its scripts may make one, which builds says.
+func (p *project) nodeEntry(m *manifest, rt Runtime, builds bool) (string, error) {
 	var named []string
 	if m.Main != "" {
 		named = append(named, m.Main)
@@ -94,7 +95,6 @@ func (p *project) nodeEntry(m *manifest, rt Runtime) (string, error) {
 	if len(m.Bin) > 0 {
 		named = append(named, m.Bin[0].path)
 	}
-	builds := m.has("build") || m.has("prepare")
 	for _, name := range named {
 		if file := p.module(name); file != "" {
 			return file, nil
