@@ -109,7 +109,7 @@ func (cr *crew) more(c *count) func(done int) bool {
 			return false
 		default:
 		}
-		return (cr.Messages == 0 || done < cr.Messages) && (cr.For == 0 || c.now() < cr.For)
+		return (cr.Messages == 0 || done < cr.Messages) && (cr.For == 0 || done == 0 || c.now() < cr.For)
 	}
 }
 

@@ -180,6 +180,14 @@ func testRun(t *testing.T, member seal.PrivateKey, push func(int, []byte) [][]by
 	}
 }
 
+func TestASenderSendsOnceHoweverShortItsTime(t *testing.T) {
+	cr := &crew{workload: workload{For: time.Nanosecond}}
+	more := cr.more(&count{epoch: time.Now().Add(-time.Second), given: make(chan struct{})})
+	if !more(0) || more(1) {
+		t.Errorf("a first message: %v, a second: %v", more(0), more(1))
+	}
+}
+
 func TestRunFailsWhenTheBrokerIsGone(t *testing.T) {
 	member := newKey(t)
 	broker := &fakeBroker{t: t, by: make(map[string]*websocket.Conn)}

@@ -29,7 +29,8 @@ type workload struct {
 	// acknowledged by its recipients before it sends the next.
 	Paced bool `json:"paced,omitempty"`
 
-	// A sender stops after so many messages, or after so long, if not zero.
+	// A sender stops after so many messages, or after so long and one message at
+	// least, if not zero.
 	Messages int           `json:"messages,omitempty"`
 	For      time.Duration `json:"-"`
 }
