@@ -39,7 +39,7 @@ func (l *Limits) L() float64 { return l.RoundTrip.P50 + l.Sync.P50 }
 // limitSize is how many bytes the bare exchanges carry.
 const limitSize = 500
 
-// roundTrips sends 500 bytes back and forth for some time.
+// roundTrips sends 500 bytes back and forth for some time, once at least.
 func roundTrips(ctx context.Context, addr string, d time.Duration) ([]time.Duration, error) {
 	conn, err := dialBare(ctx, addr, bareEcho)
 	if err != nil {
@@ -48,7 +48,7 @@ func roundTrips(ctx context.Context, addr string, d time.Duration) ([]time.Durat
 	defer conn.Close()
 	buf := make([]byte, limitSize)
 	var times []time.Duration
-	for start := time.Now(); time.Since(start) < d && ctx.Err() == nil; {
+	for start := time.Now(); (time.Since(start) < d || len(times) == 0) && ctx.Err() == nil; {
 		from := time.Now()
 		if _, err := conn.Write(buf); err != nil {
 			return nil, err
@@ -74,7 +74,8 @@ func dialBare(ctx context.Context, addr string, kind byte) (net.Conn, error) {
 	return conn, nil
 }
 
-// syncs overwrites 8 KiB of a file again and again, each time with an fdatasync.
+// syncs overwrites 8 KiB of a file again and again for some time, once at least,
+// each time with an fdatasync.
 func syncs(ctx context.Context, dir string, d time.Duration) (times []time.Duration, err error) {
 	f, remove, err := scratch(dir)
 	if err != nil {
@@ -82,7 +83,7 @@ func syncs(ctx context.Context, dir string, d time.Duration) (times []time.Durat
 	}
 	defer remove()
 	block := make([]byte, 8<<10)
-	for start := time.Now(); time.Since(start) < d && ctx.Err() == nil; {
+	for start := time.Now(); (time.Since(start) < d || len(times) < 2) && ctx.Err() == nil; {
 		from := time.Now()
 		if _, err := f.WriteAt(block, 0); err != nil {
 			return nil, err
@@ -123,7 +124,7 @@ func groupCommits(ctx context.Context, dir string, n int, d time.Duration) (floa
 	for range n {
 		writers.Go(func() {
 			done := make(chan struct{}, 1)
-			for time.Since(start) < d && ctx.Err() == nil {
+			for sent := false; (time.Since(start) < d || !sent) && ctx.Err() == nil; sent = true {
 				waiting <- done
 				<-done
 			}
