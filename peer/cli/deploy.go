@@ -42,11 +42,14 @@ type deployFlags struct {
 func deployCommand() Command {
 	var f deployFlags
 	return Command{
-		Name: "deploy", Theme: Share, Args: "<name>", Short: "Have the broker run an MCP server for the mesh, around the clock",
+		Name: "deploy", Theme: Share, Args: "<name> [argument]...", Short: "Have the broker run an MCP server for the mesh, around the clock",
 		Long: `The broker fetches or unpacks the source, installs what it needs, starts it and keeps it
 running. One source is given: --npx, --uvx, --git, --zip, --dir or --path. A name that is
 yours already is replaced. The command waits for the outcome, and ends with 1 if the
 service does not run; the broker goes on with it when the command is interrupted.
+
+What follows -- is given to the service as its arguments; it starts in the directory that
+it was installed in, and has $HOME for files of its own.
 
 A service has the variables of --env and no others, no network but what --allow says, and
 only you may use it unless --scope says more. Its tools appear in the sessions of all who
@@ -58,6 +61,7 @@ takes the value of this command's own environment. The broker's operator can rea
 service is given.`,
 		Examples: []string{
 			"claudemesh deploy everything --npx @modelcontextprotocol/server-everything",
+			"claudemesh deploy files --npx @modelcontextprotocol/server-filesystem -- .",
 			"claudemesh deploy time --uvx mcp-server-time --scope mesh",
 			"claudemesh deploy db --git https://github.com/team/db-mcp --branch main --env 'DB_URL=$vault:db' --allow db.example.com:5432 --scope group:backend",
 			"claudemesh deploy notes --dir . --memory 512",
@@ -67,7 +71,7 @@ service is given.`,
 		Complete: map[string]Completer{
 			"name": serviceNames, "--runtime": Values("node", "python", "bun"), "--scope": Values("peer", "mesh", "peers:", "group:", "groups:", "role:"), "--allow": Values("*"),
 		},
-		Run: func(ctx context.Context, env *Env, args []string) error { return f.run(ctx, env, args[0]) },
+		Run: func(ctx context.Context, env *Env, args []string) error { return f.run(ctx, env, args[0], args[1:]) },
 	}
 }
 
@@ -92,7 +96,7 @@ func (f *deployFlags) define(fs *flag.FlagSet) {
 }
 
 // request is what the flags say, but for what has to be uploaded first.
-func (f *deployFlags) request(env *Env, name string) (req wire.MCPDeploy, err error) {
+func (f *deployFlags) request(env *Env, name string, args []string) (req wire.MCPDeploy, err error) {
 	req = wire.MCPDeploy{ServerName: name, Description: f.description}
 	if !wire.ValidServerName(name) {
 		return req, Usagef("name %s: use 1 to 64 letters, digits, - and _", name)
@@ -100,7 +104,7 @@ func (f *deployFlags) request(env *Env, name string) (req wire.MCPDeploy, err er
 	if req.Source, err = f.source(env); err != nil {
 		return req, err
 	}
-	req.Config = wire.ServiceConfig{Runtime: f.runtime, MemoryMB: f.memory, CPUs: f.cpus, NetworkAllow: f.allow}
+	req.Config = wire.ServiceConfig{Args: args, Runtime: f.runtime, MemoryMB: f.memory, CPUs: f.cpus, NetworkAllow: f.allow}
 	if f.memory < 0 || f.cpus < 0 {
 		return req, Usagef("--memory and --cpus cannot be negative")
 	}
@@ -145,8 +149,8 @@ func (f *deployFlags) source(env *Env) (s wire.ServiceSource, err error) {
 	return s, err
 }
 
-func (f *deployFlags) run(ctx context.Context, env *Env, name string) error {
-	req, err := f.request(env, name)
+func (f *deployFlags) run(ctx context.Context, env *Env, name string, args []string) error {
+	req, err := f.request(env, name, args)
 	if err != nil {
 		return err
 	}

@@ -47,13 +47,16 @@ func TestWhatIsDeployedIsWhatTheFlagsSay(t *testing.T) {
 		git: "https://example.com/x", branch: "dev", authEnv: "TOKEN", env: repeated{"A=1=2", "HOMEPAGE", "B=$vault:b", "C="}, allow: repeated{"a.example", "b.example:5432"},
 		scope: "group:ops", memory: 512, cpus: 0.5, runtime: "python", description: "what",
 	}
-	req, err := d.request(&f.Env, "db")
+	req, err := d.request(&f.Env, "db", []string{"--root", "."})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := req.Source
 	if s.Kind != wire.SourceGit || s.URL != "https://example.com/x" || s.Branch != "dev" || s.Auth != "s3cret" {
 		t.Errorf("source is %+v", s)
+	}
+	if got := req.Config.Args; !slices.Equal(got, []string{"--root", "."}) {
+		t.Errorf("arguments are %q", got)
 	}
 	e := req.Config.Env
 	if len(e) != 4 || e["A"] != "1=2" || e["HOMEPAGE"] != "here" || e["B"] != "$vault:b" || e["C"] != "" {

@@ -75,6 +75,7 @@ type deployArgs struct {
 	GitBranch    string            `json:"git_branch,omitempty"`
 	GitAuth      string            `json:"git_auth,omitempty" doc:"token for a private repository, as $vault:<key>"`
 	Path         string            `json:"path,omitempty" doc:"directory on the broker's machine, if its operator allows it"`
+	Args         []string          `json:"args,omitempty" doc:"its command line; it starts in the directory that it was installed in"`
 	Env          map[string]string `json:"env,omitempty" doc:"its variables; $vault:<key> for a secret, $vault:<key>:file:<path> for a file"`
 	Runtime      string            `json:"runtime,omitempty" enum:"node,python,bun" doc:"found out if left out"`
 	MemoryMB     int               `json:"memory_mb,omitempty" doc:"256 if left out"`
@@ -113,7 +114,7 @@ func deployService(ctx context.Context, h *hub, in deployArgs) (reply, error) {
 	}
 	req := wire.MCPDeploy{
 		ServerName: in.ServerName, Source: source, Description: in.Description,
-		Config: wire.ServiceConfig{Env: in.Env, Runtime: in.Runtime, MemoryMB: in.MemoryMB, CPUs: in.CPUs, NetworkAllow: in.NetworkAllow},
+		Config: wire.ServiceConfig{Args: in.Args, Env: in.Env, Runtime: in.Runtime, MemoryMB: in.MemoryMB, CPUs: in.CPUs, NetworkAllow: in.NetworkAllow},
 	}
 	if in.Scope != nil {
 		req.Scope = &in.Scope.Scope
