@@ -235,9 +235,9 @@ func TestARestartThatPausesTheClockIsTold(t *testing.T) {
 		}
 		come := func(m *testMember, key seal.PrivateKey) *testPeer { return b.connect(m.keyed(m.hello("s"), key)) }
 		ann, bob, annKey, bobKey := b.join("ann"), b.join("bob"), must(seal.Generate()), must(seal.Generate())
-		p := come(ann, annKey)
+		come(ann, annKey)
 		b.restart()
-		p = come(ann, annKey)
+		p := come(ann, annKey)
 		if all := told(p); len(all) != 0 {
 			t.Errorf("without a clock: %v", all)
 		}
