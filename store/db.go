@@ -121,7 +121,6 @@ func (db *DB) Close() error {
 	if first {
 		db.ended = true
 		close(db.ending)
-		close(db.writes)
 	}
 	db.mu.Unlock()
 	if !first {
@@ -134,6 +133,7 @@ func (db *DB) Close() error {
 			c.close() // holds nothing that could be lost
 		}
 	}
+	close(db.writes) // only now: who is alone when it closes leaves all in the file, and two at once do not
 	<-db.done
 	return db.err
 }
