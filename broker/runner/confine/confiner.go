@@ -47,6 +47,7 @@ type Confiner struct {
 
 	mu    sync.Mutex
 	users map[int]string // the directory that has a user id
+	lived int            // of users that were there when it was last looked
 }
 
 // An ability is what this machine can enforce.

@@ -24,6 +24,7 @@ func (c *Confiner) user(dir string) (int, error) {
 		c.users[uid] = dir
 		return uid, nil
 	}
+	c.forgetUsers()
 	for range 100 {
 		var b [8]byte
 		rand.Read(b[:])
@@ -34,6 +35,25 @@ func (c *Confiner) user(dir string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("no user id is left for another service out of %d: give the broker a larger range", c.opts.Users)
+}
+
+// keptUsers is how many directories may be on record before those that are gone
+// are looked for.
+const keptUsers = 64
+
+// forgetUsers strikes the directories off the record that are gone, or
+// another's: whoever undeploys is not heard of here. It is called with c.mu held.
+func (c *Confiner) forgetUsers() {
+	if len(c.users) < max(keptUsers, 2*c.lived) {
+		return
+	}
+	for uid, dir := range c.users {
+		fi, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && int(fi.Sys().(*syscall.Stat_t).Uid) != uid {
+			delete(c.users, uid)
+		}
+	}
+	c.lived = len(c.users)
 }
 
 // giveTo makes a directory and all in it a user's. What is in it may be changing

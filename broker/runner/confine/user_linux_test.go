@@ -80,3 +80,31 @@ func TestNoTwoDirectoriesHaveOneUser(t *testing.T) {
 		t.Errorf("it has %d as %s has: %v", uid, seen[uid], err)
 	}
 }
+
+func TestUsersOfWhatIsGoneAreForgotten(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
+	c := New(t.Context(), Options{})
+	stays := t.TempDir()
+	first, err := c.user(stays)
+	if err == nil {
+		err = giveTo(stays, first)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "service")
+	for range 20 * keptUsers { // deployed and undeployed, under one name
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		uid, err := c.user(dir)
+		if err := errors.Join(err, giveTo(dir, uid), os.Remove(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.users) > keptUsers || c.users[first] != stays {
+		t.Errorf("%d users are on record, %d for %q", len(c.users), first, c.users[first])
+	}
+}
