@@ -58,6 +58,7 @@ func (s *stage) again(dir string) {
 	}
 	r.machine = machine{
 		check:   func(Spec) error { return nil },
+		holds:   func(confine.Limits) error { return nil },
 		command: s.command,
 		build:   s.build,
 		load:    s.load,

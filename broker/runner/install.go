@@ -118,13 +118,23 @@ func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) sour
 			limits := spec.Limits
 			limits.MemoryMB = max(limits.MemoryMB, buildMemory)
 			limits.Processes = max(limits.Processes, buildTasks)
-			limits.Network = network
+			limits.Network = l.s.r.buildNetwork(spec.Limits, network)
 			return l.s.r.runIn(ctx, confine.Cell{
 				Dir: l.s.dir, Write: []string{dir}, Work: work, Args: args, Env: env, Limits: limits,
 				Read: l.s.r.opts.Builder.Trusted(),
 			}, log)
 		},
 	}
+}
+
+// buildNetwork is what a build may reach: some hosts, or none. Where the machine
+// cannot hold it to those, a service that has all of the machine's network is
+// built with that too.
+func (r *Runner) buildNetwork(l confine.Limits, hosts []string) []string {
+	if slices.Contains(l.Network, confine.AllNetwork) && r.holds(confine.Limits{Network: hosts}) != nil {
+		return l.Network
+	}
+	return hosts
 }
 
 // runIn runs a program to its end.

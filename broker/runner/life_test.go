@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"claudemesh/broker/runner/confine"
 	"claudemesh/broker/runner/source"
 	"claudemesh/wire"
 )
@@ -496,4 +497,32 @@ func TestAWaitThatIsGivenUpDoesNotUndoWhatItWaitedFor(t *testing.T) {
 			t.Error("it was not removed")
 		}
 	})
+}
+
+func TestABuildReachesItsHostsOrWhatItsServiceDoes(t *testing.T) {
+	t.Parallel()
+	hosts, all := []string{"registry.example:443"}, []string{confine.AllNetwork}
+	for _, c := range []struct {
+		name        string
+		service     []string
+		spaces      bool
+		hosts, want []string
+	}{
+		{"a service without a network", nil, true, hosts, hosts},
+		{"a service with the machine's", all, true, hosts, hosts},
+		{"a step that needs none", all, true, nil, nil},
+		{"without namespaces, a service with the machine's", all, false, hosts, all},
+		{"without namespaces, a step that needs none", all, false, nil, all},
+		{"without namespaces, any other", nil, false, hosts, hosts}, // and is refused
+	} {
+		r := &Runner{machine: machine{holds: func(l confine.Limits) error {
+			if c.spaces || slices.Equal(l.Network, all) {
+				return nil
+			}
+			return errors.New("there are no namespaces")
+		}}}
+		if got := r.buildNetwork(confine.Limits{Network: c.service}, c.hosts); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, not %q", c.name, got, c.want)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 // A machine is what a Runner has others do, which tests do in other ways.
 type machine struct {
 	check   func(Spec) error
+	holds   func(confine.Limits) error // whether limits can be enforced
 	command func(context.Context, confine.Cell) (program, error)
 	build   func(context.Context, source.Job) (source.Built, error)
 	load    func(dir string) (source.Built, error)
@@ -46,6 +47,7 @@ func (r *Runner) realMachine() machine {
 			}
 			return r.opts.Confiner.Check(spec.Limits)
 		},
+		holds: r.opts.Confiner.Check,
 		command: func(ctx context.Context, cell confine.Cell) (program, error) {
 			p, err := r.opts.Confiner.Command(ctx, cell)
 			if err != nil {
