@@ -58,16 +58,22 @@ func noSuchService(name string) error {
 	return wire.Errorf(wire.NotFound, "there is no service %q in this mesh", wire.Shorten(name, 64))
 }
 
-// serviceFor returns the service of that name if s may know of it: who is in
-// its scope, and admins. own says that s may do anything with it. It is called
-// with m.mu held.
+// owned reports whether a session may do anything with the service: that of who
+// has deployed it, or of an admin. It is called with mesh.mu held.
+func (svc *service) owned(by *session) bool {
+	return svc.row.MemberID == by.member.id || by.member.permission == wire.Admin
+}
+
+// serviceFor returns the service of that name if s may know of it: who owns it,
+// and, until it is withdrawn, who is in its scope. own says that s owns it. It is
+// called with m.mu held.
 func (m *mesh) serviceFor(s *session, name string) (svc *service, own bool, err error) {
 	svc = m.services[name]
 	if svc == nil {
 		return nil, false, noSuchService(name)
 	}
-	own = svc.row.MemberID == s.member.id || s.member.permission == wire.Admin
-	if !own && !m.inScope(svc, s) {
+	own = svc.owned(s)
+	if !own && (svc.withdrawn() || !m.inScope(svc, s)) {
 		return nil, false, noSuchService(name)
 	}
 	return svc, own, nil

@@ -218,8 +218,14 @@ func TestAnUpdateKeepsWhatRunsUntilItIsDone(t *testing.T) {
 	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByTools, Tools: echoTools})
 	other.wantNews("mcp_updated db")
 	r.changed(runner.Event{Name: "db", Status: runner.Crashed, Cause: runner.ByRestart, Restarts: 5, Error: "it ended five times"})
-	if e := other.event("mcp_crashed"); !equalJSON(e, map[string]any{"name": "db", "error": "it ended five times", "restarts": 5}) {
+	if e := a.event("mcp_crashed"); !equalJSON(e, map[string]any{"name": "db", "error": "it ended five times", "restarts": 5}) {
 		t.Errorf("told %v", e)
+	}
+	if e := other.event("mcp_crashed"); !equalJSON(e, map[string]any{"name": "db", "error": reasonKept, "restarts": 5}) {
+		t.Errorf("another is told %v", e)
+	}
+	if e, own := other.catalog()["db"], a.catalog()["db"]; e["error"] != nil || own["error"] != "it ended five times" {
+		t.Errorf("another reads why in %v, its owner in %v", e, own)
 	}
 	id = a.asked(map[string]any{"type": "mcp_update", "server_name": "db"}) // nothing of it runs
 	a.status(id, "building")
@@ -281,7 +287,7 @@ func TestUndeployingEndsWhatIsBeingBuilt(t *testing.T) {
 	t.Parallel()
 	b, f := withServices(t)
 	a := b.join("alice").modern("a")
-	id := a.asked(deploy("db"))
+	id := a.asked(deploy("db", "scope", "mesh"))
 	a.status(id, "building")
 	r := f.of(b)
 	r.waitFor(t, "deploy db")
@@ -294,6 +300,13 @@ func TestUndeployingEndsWhatIsBeingBuilt(t *testing.T) {
 	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByDeploy, Tools: echoTools}) // says nothing any more
 	if e := a.catalog()["db"]; e["status"] != "stopped" {
 		t.Errorf("listed as %v", e)
+	}
+	other := b.join("bob").modern("b")
+	if e := other.catalog()["db"]; e != nil {
+		t.Errorf("to another it is listed as %v", e)
+	}
+	if with, without := other.callError("db", "echo"), other.callError("dc", "echo"); with != strings.ReplaceAll(without, "dc", "db") {
+		t.Errorf("another is told %q, and of none %q", with, without)
 	}
 	if f := a.askAny(deploy("db")); f["code"] != "conflict" {
 		t.Error("deployed over what is being removed:", f)

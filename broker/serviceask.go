@@ -49,20 +49,25 @@ func (m *mesh) mcpCatalog(c *call, _ wire.MCPCatalog) (wire.MCPCatalogResult, er
 	defer m.mu.Unlock()
 	res := wire.MCPCatalogResult{Services: []wire.CatalogEntry{}}
 	for _, svc := range m.sortedServices() {
-		if _, _, err := m.serviceFor(c.session, svc.row.Name); err == nil {
-			res.Services = append(res.Services, m.catalogEntry(svc))
+		if _, own, err := m.serviceFor(c.session, svc.row.Name); err == nil {
+			res.Services = append(res.Services, m.catalogEntry(svc, own))
 		}
 	}
 	return res, nil
 }
 
-// catalogEntry is called with m.mu held.
-func (m *mesh) catalogEntry(svc *service) wire.CatalogEntry {
+// catalogEntry leaves out why the service does not run unless it is for who owns
+// it: that may be what it wrote last, which is of its log. It is called with m.mu
+// held.
+func (m *mesh) catalogEntry(svc *service, own bool) wire.CatalogEntry {
 	r := &svc.row
 	e := wire.CatalogEntry{
 		Name: r.Name, Kind: "mcp", Description: r.Description, Status: svc.status(), ToolCount: len(svc.tools), DeployedBy: r.Deployer, Scope: svc.scope,
-		SourceType: wire.SourceType(r.SourceType), Runtime: orNil(r.Runtime), CreatedAt: wire.Time(r.Created), Commit: r.Revision, Error: r.Error,
+		SourceType: wire.SourceType(r.SourceType), Runtime: orNil(r.Runtime), CreatedAt: wire.Time(r.Created), Commit: r.Revision,
 		Restarts: r.Restarts, Version: r.Version,
+	}
+	if own {
+		e.Error = r.Error
 	}
 	if mb := m.members[r.MemberID]; mb != nil {
 		e.MemberPubkey = mb.key

@@ -23,7 +23,7 @@ const (
 func (m *mesh) callDeployed(c *call, req *wire.MCPCall) (found bool, err error) {
 	m.mu.Lock()
 	svc := m.services[req.ServerName]
-	if svc == nil || !m.inScope(svc, c.session) {
+	if svc == nil || !m.inScope(svc, c.session) || svc.withdrawn() && !svc.owned(c.session) {
 		m.mu.Unlock()
 		return false, nil
 	}

@@ -104,9 +104,9 @@ type happening struct {
 
 // news is what a change of a service means to those who know of it.
 type news struct {
-	stay *happening // to those who may use it still; nil for nothing
-	lost *happening // to those who may not any more; nil for an MCPUndeployed
-	by   string     // whose doing it is
+	stay  *happening       // to those who may use it still; nil for nothing
+	crash *wire.MCPCrashed // to those who may not any more; nil for an MCPUndeployed
+	by    string           // whose doing it is
 }
 
 // deployedNews tells of a service that is there. It is called with m.mu held.
@@ -148,10 +148,10 @@ func (m *mesh) reoffer(mb *member) {
 
 // An offering tells sessions of a service. Events are encoded once.
 type offering struct {
-	m                 *mesh
-	svc               *service
-	news              news
-	gained, stay, bye []byte
+	m                           *mesh
+	svc                         *service
+	news                        news
+	gained, stay, bye, byeOwner []byte
 }
 
 func (o *offering) to(s *session) {
@@ -171,13 +171,26 @@ func (o *offering) to(s *session) {
 		o.push(s, &o.gained, &h)
 	case knew && !knows:
 		delete(s.offered, name)
-		h := o.news.lost
-		if h == nil {
-			h = &happening{wire.EventMCPUndeployed, wire.MCPUndeployed{Name: name, By: o.news.by}}
-		}
-		o.push(s, &o.bye, h)
+		o.pushLost(s)
 	case knew && o.news.stay != nil:
 		o.push(s, &o.stay, o.news.stay)
+	}
+}
+
+// reasonKept is what those are told of the reason of a crash who may not read the
+// log: what the service wrote last may be in the reason.
+const reasonKept = "it does not run any more; why is for who deployed it, and admins, to read in its log"
+
+// pushLost tells a session that it may use the service no longer.
+func (o *offering) pushLost(s *session) {
+	crash := o.news.crash
+	switch {
+	case crash == nil:
+		o.push(s, &o.bye, &happening{wire.EventMCPUndeployed, wire.MCPUndeployed{Name: o.svc.row.Name, By: o.news.by}})
+	case o.svc.owned(s):
+		o.push(s, &o.byeOwner, &happening{wire.EventMCPCrashed, *crash})
+	default:
+		o.push(s, &o.bye, &happening{wire.EventMCPCrashed, wire.MCPCrashed{Name: crash.Name, Error: reasonKept, Restarts: crash.Restarts}})
 	}
 }
 

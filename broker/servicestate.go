@@ -208,7 +208,7 @@ func (m *mesh) changedService(svc *service, before, row *store.Service, e *runne
 	case runner.Running:
 		n.stay = m.newsOfRun(svc, before, e)
 	case runner.Crashed, runner.Failed:
-		n.lost = &happening{wire.EventMCPCrashed, wire.MCPCrashed{Name: row.Name, Error: row.Error, Restarts: row.Restarts}}
+		n.crash = &wire.MCPCrashed{Name: row.Name, Error: row.Error, Restarts: row.Restarts}
 	}
 	m.answerAsker(svc, e)
 	m.offerService(svc, n)

@@ -115,6 +115,13 @@ func (p *process) endsWithin(d time.Duration) bool {
 	}
 }
 
+// LastWords is how a program ended of which nothing is known but what it wrote
+// last to its standard error: whoever may not read that may not read the error.
+type LastWords string
+
+// Error implements error.
+func (w LastWords) Error() string { return "it ended: " + string(w) }
+
 // failure says how the process ended, with the last of what it said. It is
 // called once it has.
 func (p *process) failure() error {
@@ -126,7 +133,7 @@ func (p *process) failure() error {
 	case p.known != nil:
 		return fmt.Errorf("it ended: %w", p.known)
 	case said != "":
-		return fmt.Errorf("it ended: %s", said)
+		return LastWords(said)
 	case p.err != nil:
 		return fmt.Errorf("it ended: %w", p.err)
 	}

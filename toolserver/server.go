@@ -109,7 +109,7 @@ func (s *Server) Done() <-chan struct{} {
 func (s *Server) Ended() bool { return s.process != nil && s.process.ended() }
 
 // Why says for people how a program that has ended did, with the last that it
-// wrote to its standard error.
+// wrote to its standard error; a LastWords if that is all there is to say.
 func (s *Server) Why() error {
 	if s.process == nil {
 		return errors.New("its URL did not answer")

@@ -152,7 +152,7 @@ type CatalogEntry struct {
 	Runtime      *string       `json:"runtime"` // null before it is known
 	CreatedAt    Time          `json:"created_at"`
 	Commit       string        `json:"commit,omitempty"`   // of git
-	Error        string        `json:"error,omitempty"`    // why it failed or crashed
+	Error        string        `json:"error,omitempty"`    // why it failed or crashed, for who deployed it and admins
 	Restarts     int           `json:"restarts,omitempty"` // since it was last well for a while
 	MemberPubkey string        `json:"member_pubkey"`      // whose it is
 	Version      int           `json:"version"`            // 1, and one more for each update or deployment
@@ -201,7 +201,7 @@ type MCPScopeChanged struct {
 // used no longer, until an MCPDeployed says else.
 type MCPCrashed struct {
 	Name     string `json:"name"`
-	Error    string `json:"error"`
+	Error    string `json:"error"` // why, for who deployed it and admins; others are told that it is not for them
 	Restarts int    `json:"restarts"`
 }
 

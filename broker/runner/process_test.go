@@ -178,7 +178,7 @@ func TestWhatAServerLeavesBehindEndsWithIt(t *testing.T) {
 	s.deploys("db", habits("stubborn"))
 	s.expect(Building, Installing, Running)
 	first := s.text("db", "children")
-	if _, err := s.Call(t.Context(), "db", "die", nil); err == nil || !strings.Contains(err.Error(), "during the call it ended: out of luck") {
+	if _, err := s.Call(t.Context(), "db", "die", nil); err == nil || !strings.Contains(err.Error(), "during the call it ended: its log says why") {
 		t.Errorf("%v", err)
 	}
 	gone(t, first)

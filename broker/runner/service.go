@@ -2,11 +2,13 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"claudemesh/toolserver"
 	"claudemesh/wire"
 )
 
@@ -108,7 +110,7 @@ func (r *Runner) Call(ctx context.Context, name, tool string, args wire.Value) (
 	case late.Err() != nil:
 		return nil, s.late(ctx)
 	case in.ended():
-		return nil, fmt.Errorf("service %q: during the call %s", name, s.told(in.Why()))
+		return nil, fmt.Errorf("service %q: during the call %s", name, s.ending(in))
 	}
 	return nil, fmt.Errorf("service %q: %s", name, s.told(err))
 }
@@ -119,6 +121,15 @@ func (s *service) late(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return fmt.Errorf("service %q has not answered within %s", s.name, wire.ServiceCall)
+}
+
+// ending is how an instance ended as its callers may read it, who may not read
+// the log.
+func (s *service) ending(in *instance) string {
+	if _, said := errors.AsType[toolserver.LastWords](in.Why()); said {
+		return "it ended: its log says why"
+	}
+	return s.told(in.Why())
 }
 
 // told is an error as others may read it.
