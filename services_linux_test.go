@@ -113,7 +113,7 @@ func TestSessionsHaveTheToolsOfServices(t *testing.T) {
 	fmt.Fprintf(ann.in, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"mesh_mcp_deploy","arguments":{"server_name":"tiny","file_id":%q,"env":{"SECRET":"$vault:tiny"},"network_allow":["*"]},"_meta":{"progressToken":"how far"}}}`+"\n", ann.calls, file)
 	answer := ann.read(fmt.Sprint(ann.calls))
 	text := answer.Result.Content[0].Text
-	if answer.Result.IsError || !strings.Contains(text, "4 tools: echo, env, burst, die") || !strings.Contains(text, "From the vault it has tiny") || strings.Contains(string(answer.whole), "hunter2") {
+	if answer.Result.IsError || !strings.Contains(text, "5 tools: echo, env, args, burst, die") || !strings.Contains(text, "From the vault it has tiny") || strings.Contains(string(answer.whole), "hunter2") {
 		t.Fatalf("deployed: %s", text)
 	}
 	if !ann.noted("notifications/progress") {
@@ -139,10 +139,10 @@ func TestSessionsHaveTheToolsOfServices(t *testing.T) {
 	for n.Params.Meta["event"] != "mcp_deployed" { // others come and go
 		n = bob.note()
 	}
-	if n.Params.Content != `[SERVICE] "tiny" deployed (4 tools) by ann` {
+	if n.Params.Content != `[SERVICE] "tiny" deployed (5 tools) by ann` {
 		t.Errorf("told as %+v", n.Params)
 	}
-	for tool, want := range map[string]string{"mesh_mcp_catalog": "tiny [running] (4 tools", "mesh_mcp_schema": "- burst: burst", "mesh_mcp_logs": "| [stderr] tiny is up", "mesh_mcp_scope": "is peer;"} {
+	for tool, want := range map[string]string{"mesh_mcp_catalog": "tiny [running] (5 tools", "mesh_mcp_schema": "- burst: burst", "mesh_mcp_logs": "| [stderr] tiny is up", "mesh_mcp_scope": "is peer;"} {
 		a := args{"server_name": "tiny"}
 		if tool == "mesh_mcp_catalog" {
 			a = args{}

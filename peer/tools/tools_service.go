@@ -204,7 +204,7 @@ func (m *mesh) outcome(ctx context.Context, st *wire.MCPDeployStatus, did string
 		data["commit"] = st.Commit
 	}
 	if st.Status == wire.ServiceRunning {
-		text := fmt.Sprintf("The service %s is %s in %s and runs, with %s: %s.\nIts tools are called by mesh_tool_call; a host that follows changes has them as svc__%s__<tool>, too.",
+		text := fmt.Sprintf("The service %s is %s in %s and runs, with %s: %s.\nIts tools are called by mesh_tool_call; a host that follows changes has them as svc__%s__TOOL, too.",
 			name, did, m.slug, plural(len(st.Tools), "tool"), neutralLine(strings.Join(toolNamesOf(st.Tools), ", "), 500), name)
 		return reply{data: data, text: text}
 	}
