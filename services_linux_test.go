@@ -153,7 +153,7 @@ func TestSessionsHaveTheToolsOfServices(t *testing.T) {
 	}
 
 	proxy := p.startServer(run, "bob", []string{"--service", "tiny"})
-	proxy.listsTools("the service's own names", func(names []string) bool { return slices.Equal(names, []string{"echo", "env", "burst", "die"}) })
+	proxy.listsTools("the service's own names", func(names []string) bool { return slices.Equal(names, []string{"echo", "env", "args", "burst", "die"}) })
 	if text := proxy.passes("echo", args{"say": "by proxy"}); !strings.HasPrefix(text, "by proxy") {
 		t.Errorf("its result came as %s", text)
 	}
