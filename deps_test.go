@@ -77,7 +77,7 @@ type library struct {
 func libraries() []library {
 	return []library{
 		{"modernc.org/sqlite", []string{"store"}, "a database in the process and without cgo; one package knows SQL"},
-		{"golang.org/x/sys", []string{"store", "peer", "peer/cli", "broker/runner/confine"}, "locks on files, who is at the other end of a local socket, terminals that show nothing, and what the system confines programs by"},
+		{"golang.org/x/sys", []string{"store", "peer", "peer/cli", "broker/runner/confine", "toolserver"}, "locks on files, who is at the other end of a local socket, terminals that show nothing, and what the system confines programs by and how they end"},
 		{"github.com/coder/websocket", []string{"broker", "peer"}, "the socket, at its two ends"},
 		{"golang.org/x/time", []string{"broker"}, "the token bucket of the rate limits"},
 		{"github.com/prometheus/client_golang", []string{"broker"}, "only a server is watched by its metrics"},

@@ -12,3 +12,7 @@ func killGroup(cmd *exec.Cmd) { cmd.Process.Kill() }
 
 // askGroup does nothing: that its input has ended is all that a process is told.
 func askGroup(*exec.Cmd) {}
+
+// awaitEnd waits for nothing: this system has no way to that leaves the id of a
+// process to it.
+func awaitEnd(*exec.Cmd) bool { return false }

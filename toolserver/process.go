@@ -32,6 +32,9 @@ type process struct {
 	known error         // why, if who has made it knows; once done is closed
 	fault error         // why it was ended; guarded by once
 	once  sync.Once     // ends it
+
+	mu     sync.Mutex
+	reaped bool // its id may be another's; guarded by mu
 }
 
 // startProcess starts the program of a server.
@@ -59,8 +62,11 @@ func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 	p.in, p.out = &timedWriter{f: in, over: p.fail}, out
 	p.messages = newMessages(out, p.in, opts.Stdout, p.fail)
 	go func() { // end waits for it
+		if awaitEnd(cmd) {
+			p.reap() // before its id is free
+		}
 		p.err = cmd.Wait()
-		killGroup(cmd) // what it has left behind
+		p.reap()
 		in.Close()
 		out.SetReadDeadline(time.Now().Add(endTime)) // should others hold its end
 		if opts.After != nil {
@@ -81,11 +87,30 @@ func (p *process) ended() bool {
 	}
 }
 
+// signal sends something to the group of a process, unless its id may be that of
+// another by now.
+func (p *process) signal(send func(*exec.Cmd)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		send(p.cmd)
+	}
+}
+
+// reap ends what a process that has ended has left behind. From then on nothing
+// is sent to its group.
+func (p *process) reap() {
+	p.signal(func(cmd *exec.Cmd) {
+		killGroup(cmd)
+		p.reaped = true
+	})
+}
+
 // fail ends a process for what it did.
 func (p *process) fail(err error) {
 	p.once.Do(func() {
 		p.fault = err
-		killGroup(p.cmd)
+		p.signal(killGroup)
 	})
 }
 
@@ -93,11 +118,11 @@ func (p *process) fail(err error) {
 func (p *process) end() {
 	p.in.Close()
 	if !p.endsWithin(endTime) && p.patience > 0 {
-		askGroup(p.cmd)
+		p.signal(askGroup)
 		p.endsWithin(p.patience)
 	}
 	if !p.ended() {
-		p.once.Do(func() { killGroup(p.cmd) })
+		p.once.Do(func() { p.signal(killGroup) })
 		<-p.done
 	}
 	p.out.Close()

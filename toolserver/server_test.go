@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -86,6 +87,30 @@ func TestWhatIsNoMessageIsToldApart(t *testing.T) {
 	}
 	if got := stderr.String(); got != "warning: old\n" {
 		t.Errorf("stderr has %q", got)
+	}
+}
+
+func TestNothingIsSentToTheIDOfAServerThatHasEnded(t *testing.T) {
+	t.Parallel()
+	s := starts(t, "quiet", Options{})
+	<-s.Done()
+	other := exec.Command(os.Args[0])
+	other.Env = append(os.Environ(), playing+"=silent")
+	Apart(other)
+	in, err := other.StdinPipe()
+	if err == nil {
+		err = other.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.process.cmd.Process = other.Process // as if it had the id now
+	s.process.signal(askGroup)
+	s.process.fail(errors.New("it has written too much, before it ended"))
+	s.Close()
+	in.Close()
+	if err := other.Wait(); err != nil {
+		t.Errorf("another process was ended: %v", err)
 	}
 }
 
