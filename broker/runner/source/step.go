@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -138,17 +139,28 @@ func (t *tailer) Write(p []byte) (int, error) {
 }
 
 // last returns the last lines, as one and short: those of errors, if there are
-// any that look so.
+// any that look so, without what npm tells everybody and but one of pip's attempts.
 func (t *tailer) last() string {
 	var all, bad []string
+	warned := -1 // where the last warning is in bad
 	for line := range strings.Lines(strings.ToValidUTF8(string(t.end), "?")) {
-		if line = strings.TrimSpace(line); line == "" {
+		line = strings.TrimSpace(line)
+		said, npm := strings.CutPrefix(line, "npm error")
+		if said = strings.TrimSpace(said); said == "" || npm && isAdvice(said) {
 			continue
 		}
-		all = append(all, line)
-		if low := strings.ToLower(line); strings.Contains(low, "error") || strings.HasPrefix(low, "fatal") {
-			bad = append(bad, line)
+		all = append(all, said)
+		low := strings.ToLower(line)
+		if !strings.Contains(low, "error") && !strings.HasPrefix(low, "fatal") {
+			continue
 		}
+		if strings.HasPrefix(low, "warning") {
+			if warned >= 0 {
+				bad = slices.Delete(bad, warned, warned+1)
+			}
+			warned = len(bad)
+		}
+		bad = append(bad, said)
 	}
 	if len(bad) == 0 {
 		bad = all
@@ -158,6 +170,20 @@ func (t *tailer) last() string {
 		said = strings.ToValidUTF8(said[:600], "") + "..."
 	}
 	return said
+}
+
+// isAdvice reports whether a line of npm's errors is one that it ends them with
+// whatever the package, or nothing but a number.
+func isAdvice(line string) bool {
+	for _, advice := range []string{
+		"A complete log of this run", "In most cases", "Note that you can also install", "tarball, folder, http url",
+		"This is a problem related to network connectivity", "If you are behind a proxy", "on a server you do not have access to", "'proxy' config is set",
+	} {
+		if strings.Contains(line, advice) {
+			return true
+		}
+	}
+	return !strings.Contains(line, " ")
 }
 
 const redacted = "[secret]"
