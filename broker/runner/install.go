@@ -121,7 +121,7 @@ func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) sour
 			limits.Network = l.s.r.buildNetwork(spec.Limits, network)
 			return l.s.r.runIn(ctx, confine.Cell{
 				Dir: l.s.dir, Write: []string{dir}, Work: work, Args: args, Env: env, Limits: limits,
-				Read: l.s.r.opts.Builder.Trusted(),
+				Read: l.s.r.opts.Builder.Trusted(), Unreached: l.s.unreached,
 			}, log)
 		},
 	}

@@ -85,7 +85,7 @@ func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, e
 func (l *life) launch(what install, spec Spec, env []string) (*instance, error) {
 	s := l.s
 	ctx, cancel := context.WithCancel(context.WithoutCancel(l.ctx))
-	p, err := s.r.command(ctx, confine.Cell{Dir: s.dir, Work: what.Work, Args: what.Args, Env: env, Limits: spec.Limits})
+	p, err := s.r.command(ctx, confine.Cell{Dir: s.dir, Work: what.Work, Args: what.Args, Env: env, Limits: spec.Limits, Unreached: s.unreached})
 	if err != nil {
 		cancel()
 		return nil, err

@@ -136,3 +136,6 @@ func (s *service) ending(in *instance) string {
 func (s *service) told(err error) string {
 	return wire.Shorten(s.log.redact(err.Error()), maxReason)
 }
+
+// unreached puts a host that the service or its build did not get into its log.
+func (s *service) unreached(host, why string) { s.log.note("%.100q is not reached: %s", host, why) }

@@ -26,7 +26,7 @@ func (c *Confiner) Command(ctx context.Context, cell Cell) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := c.hold(s, cell.Limits)
+	h, err := c.hold(s, cell.Limits, cell.Unreached)
 	if err != nil {
 		return nil, err
 	}

@@ -77,6 +77,9 @@ type Cell struct {
 	Args   []string // the program and its arguments
 	Env    []string // name=value; PATH, HOME, LANG, TMPDIR and the proxies are set unless given
 	Limits Limits
+	// Unreached is told of hosts that the cell wanted and did not get, and why, once
+	// of each and of few; never after Program.Close. nil: nobody.
+	Unreached func(host, why string)
 }
 
 // A Program is a confined program that the caller starts and waits for as any

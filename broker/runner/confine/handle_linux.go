@@ -32,7 +32,7 @@ type handle struct {
 
 // hold makes what is needed to start a cell, and listens for what its
 // supervisor says.
-func (c *Confiner) hold(s *spec, l Limits) (_ *handle, err error) {
+func (c *Confiner) hold(s *spec, l Limits, unreached func(host, why string)) (_ *handle, err error) {
 	h := &handle{log: c.opts.Log}
 	defer func() {
 		if err != nil {
@@ -69,7 +69,7 @@ func (c *Confiner) hold(s *spec, l Limits) (_ *handle, err error) {
 		if err != nil {
 			return nil, err
 		}
-		h.proxy = newProxy(allowed, c.opts)
+		h.proxy = newProxy(allowed, c.opts, unreached)
 	}
 	h.wg.Go(h.listen)
 	return h, nil

@@ -29,6 +29,7 @@ const (
 	idleTime       = 5 * time.Minute // for a connection on which nothing is said
 	keptIdle       = 4               // connections kept for the next request
 	keptIdlePeriod = 30 * time.Second
+	maxUnreached   = 16 // hosts that are told of
 )
 
 // A proxy is the one way out of a cell with a list of hosts: a proxy of HTTP, with
@@ -38,6 +39,7 @@ type proxy struct {
 	admits   func(netip.Addr) bool
 	upstream func(*http.Request) (*url.URL, error)
 	log      *slog.Logger
+	told     func(host, why string) // nil: nobody
 
 	server http.Server
 	direct *http.Transport // to addresses that are admitted
@@ -48,12 +50,14 @@ type proxy struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]struct{} // to what is outside, and what was taken from server
+	hosts  map[string]struct{}   // that told was told of
 	wg     sync.WaitGroup        // for serve, and for tunnels
 }
 
-func newProxy(allowed Allowed, opts Options) *proxy {
+func newProxy(allowed Allowed, opts Options, told func(host, why string)) *proxy {
 	p := &proxy{
-		allowed: allowed, admits: opts.Admits, upstream: opts.Upstream, log: opts.Log, conns: make(map[net.Conn]struct{}),
+		allowed: allowed, admits: opts.Admits, upstream: opts.Upstream, log: opts.Log, told: told,
+		conns: make(map[net.Conn]struct{}), hosts: make(map[string]struct{}),
 	}
 	guarded := &net.Dialer{Timeout: dialTime, Control: p.control}
 	free := &net.Dialer{Timeout: dialTime}
@@ -88,7 +92,7 @@ func (p *proxy) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-var errAddress = errors.New("the host has an address that services may not reach")
+var errAddress = errors.New("the host has an address that services may not reach, unless the broker's operator allows it by --service-allow")
 
 // dialer keeps account of the connections that it makes.
 func (p *proxy) dialer(d *net.Dialer) func(context.Context, string, string) (net.Conn, error) {
@@ -153,7 +157,23 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *proxy) refuse(w http.ResponseWriter, host string, port int) {
+	p.say(net.JoinHostPort(host, strconv.Itoa(port)), "network_allow does not name it")
 	http.Error(w, fmt.Sprintf("claudemesh: this service may not reach %.100q at port %d: its network_allow does not name it", host, port), http.StatusForbidden)
+}
+
+// say tells those whose cell it is of a host that it did not get: programs
+// often keep to themselves what a proxy answered.
+func (p *proxy) say(host, why string) {
+	p.mu.Lock()
+	_, known := p.hosts[host]
+	silent := known || p.told == nil || len(p.hosts) == maxUnreached
+	if !silent {
+		p.hosts[host] = struct{}{}
+	}
+	p.mu.Unlock()
+	if !silent {
+		p.told(host, why)
+	}
 }
 
 // destination is where a request wants to go.
@@ -188,7 +208,7 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	t := p.direct
 	if u, err := p.upstream(r); err == nil && u != nil {
 		if !p.admitsLiteral(r.URL.Hostname()) {
-			http.Error(w, "claudemesh: "+errAddress.Error(), http.StatusForbidden)
+			p.failed(w, r.URL.Host, errAddress)
 			return
 		}
 		t = p.via
@@ -196,8 +216,8 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	rp := httputil.ReverseProxy{
 		Transport: t, ErrorLog: p.server.ErrorLog, FlushInterval: -1,
 		Rewrite: func(pr *httputil.ProxyRequest) { pr.Out.Host = pr.Out.URL.Host }, // not what the head says beside it
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			failed(w, err)
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			p.failed(w, r.URL.Host, err)
 		},
 	}
 	rp.ServeHTTP(w, r)
@@ -212,7 +232,7 @@ func (p *proxy) admitsLiteral(host string) bool {
 
 // failed tells the cell why its request did, and nothing of the networks that the
 // broker is in.
-func failed(w http.ResponseWriter, err error) {
+func (p *proxy) failed(w http.ResponseWriter, host string, err error) {
 	status, why := http.StatusBadGateway, "the host cannot be reached"
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		why = "the host's name is not known"
@@ -226,6 +246,7 @@ func failed(w http.ResponseWriter, err error) {
 	if errors.Is(err, errAddress) {
 		status, why = http.StatusForbidden, errAddress.Error()
 	}
+	p.say(host, why)
 	http.Error(w, "claudemesh: "+why, status)
 }
 

@@ -12,12 +12,19 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // startProxy starts a proxy for a list, which reaches the machine itself.
 func startProxy(t testing.TB, list []string, o Options) (*proxy, *url.URL) {
+	t.Helper()
+	return startTelling(t, list, o, nil)
+}
+
+// startTelling starts a proxy that tells of what is not reached.
+func startTelling(t testing.TB, list []string, o Options, told func(host, why string)) (*proxy, *url.URL) {
 	t.Helper()
 	allowed, err := ParseAllowed(list)
 	if err != nil {
@@ -30,7 +37,7 @@ func startProxy(t testing.TB, list []string, o Options) (*proxy, *url.URL) {
 		o.Upstream = func(*http.Request) (*url.URL, error) { return nil, nil }
 	}
 	o.Log = slog.New(slog.DiscardHandler)
-	p := newProxy(allowed, o)
+	p := newProxy(allowed, o, told)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -230,4 +237,29 @@ func TestConnectionsOfACellAreBounded(t *testing.T) {
 		t.Errorf("it is not served when there is room: %v", err)
 	}
 	p.close()
+}
+
+func TestTheProxyTellsOnceOfEachHostThatIsNotReached(t *testing.T) {
+	t.Parallel()
+	said := make(chan string, 10)
+	p, u := startTelling(t, []string{"127.0.0.1", "192.0.2.1"}, Options{}, func(host, why string) { said <- host + ": " + why })
+	c := client(t, u)
+	for _, target := range []string{"http://example.org/a", "http://example.org/b", "https://example.org/", "http://192.0.2.1/", "https://192.0.2.1/"} {
+		if resp, err := c.Get(target); err == nil {
+			resp.Body.Close()
+		}
+	}
+	p.close()
+	close(said)
+	var got []string
+	for line := range said {
+		got = append(got, line)
+	}
+	want := []string{
+		"example.org:80: network_allow does not name it", "example.org:443: network_allow does not name it",
+		"192.0.2.1: " + errAddress.Error(), "192.0.2.1:443: " + errAddress.Error(),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
 }

@@ -19,13 +19,13 @@ import (
 func (p *proxy) connect(w http.ResponseWriter, r *http.Request, address string) {
 	out, err := p.dial(r.Context(), address)
 	if err != nil {
-		failed(w, err)
+		p.failed(w, address, err)
 		return
 	}
 	defer out.Close()
 	in, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		failed(w, err)
+		p.failed(w, address, err)
 		return
 	}
 	defer in.Close()
