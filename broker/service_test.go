@@ -102,6 +102,7 @@ func TestWhatCannotBeDeployed(t *testing.T) {
 		{"too many variables", deploy("x", "config", config("env", env)), "too_large"},
 		{"a variable that is too large", deploy("x", "config", config("env", map[string]any{"A": strings.Repeat("x", wire.MaxServiceEnvBytes)})), "too_large"},
 		{"less than no memory", deploy("x", "config", config("memory_mb", -1)), "bad_request"},
+		{"too little memory to run", deploy("x", "config", config("memory_mb", 1)), "bad_request"},
 		{"too much memory", deploy("x", "config", config("memory_mb", wire.MaxServiceMemory+1)), "bad_request"},
 		{"more memory than the operator gives", deploy("x", "config", config("memory_mb", 2049)), "limit"},
 		{"less than no processor", deploy("x", "config", config("cpus", -0.5)), "bad_request"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"claudemesh/broker/runner"
+	"claudemesh/broker/runner/confine"
 	"claudemesh/store"
 	"claudemesh/wire"
 )
@@ -205,8 +206,8 @@ func (m *mesh) checkServiceConfig(cfg *wire.ServiceConfig) error {
 		return wire.Errorf(wire.TooLarge, "env has %d bytes, and %d are the most", size, wire.MaxServiceEnvBytes)
 	}
 	switch {
-	case cfg.MemoryMB < 0 || cfg.MemoryMB > wire.MaxServiceMemory:
-		return wire.Errorf(wire.BadRequest, "memory_mb must be at most %d", wire.MaxServiceMemory)
+	case cfg.MemoryMB < 0 || cfg.MemoryMB > 0 && cfg.MemoryMB < confine.MinMemoryMB || cfg.MemoryMB > wire.MaxServiceMemory:
+		return wire.Errorf(wire.BadRequest, "memory_mb must be %d to %d", confine.MinMemoryMB, wire.MaxServiceMemory)
 	case cfg.MemoryMB > m.srv.cfg.ServiceMemory:
 		return wire.Errorf(wire.Limit, "memory_mb is %d, and this broker lets a service have %d: ask for less, or the operator for more --service-memory", cfg.MemoryMB, m.srv.cfg.ServiceMemory)
 	case !(cfg.CPUs >= 0 && cfg.CPUs <= wire.MaxServiceCPUs):
