@@ -96,7 +96,7 @@ func explainMesh(err error, m *peer.Mesh) error {
 			"to come back, join with a new invite; to forget the mesh run `claudemesh leave %s --local`", m.Slug)
 	case refused && refusal.Code == wire.TimestampSkew:
 		return WithHint(err, "set the clock of this machine")
-	case refused && refusal.Code == wire.Forbidden:
+	case refused && refusal.Code == wire.Forbidden && strings.Contains(refusal.Message, "admin"):
 		return WithHint(err, "`claudemesh members --mesh %s` shows who is an admin", m.Slug)
 	}
 	return err
