@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	"claudemesh/peer"
@@ -210,6 +211,17 @@ func unknownOutcome(env *Env, err error, name string) error {
 	return err
 }
 
+// attempt returns the lines of a log that are of the last build or update, which
+// begin with the broker saying so; all where it does not.
+func attempt(lines []string) []string {
+	for i, line := range slices.Backward(lines) {
+		if line == "[broker] "+string(wire.ServiceBuilding) {
+			return lines[i:]
+		}
+	}
+	return lines
+}
+
 // printOutcome says what became of a deployment or an update. Its error is that
 // the service does not run as it was to.
 func printOutcome(ctx context.Context, env *Env, c *peer.Client, st *wire.MCPDeployStatus, keys []string, did string) error {
@@ -223,7 +235,7 @@ func printOutcome(ctx context.Context, env *Env, c *peer.Client, st *wire.MCPDep
 	ok := st.Status == wire.ServiceRunning
 	if !ok {
 		if logs, err := peer.Call(ctx, c, wire.MCPLogs{ServerName: st.ServerName, Lines: failureLines}); err == nil {
-			out.Log = logs.Lines
+			out.Log = attempt(logs.Lines)
 		}
 	}
 	switch {
@@ -238,7 +250,9 @@ func printOutcome(ctx context.Context, env *Env, c *peer.Client, st *wire.MCPDep
 		}
 	default:
 		for _, line := range out.Log {
-			env.Err().Printf("  %s\n", Styled{Dim, line})
+			if st.Error == "" || !strings.HasPrefix(line, "[broker] ") || !strings.HasSuffix(line, ": "+st.Error) { // the error of this command
+				env.Err().Printf("  %s\n", Styled{Dim, line})
+			}
 		}
 	}
 	if ok {

@@ -149,3 +149,19 @@ func TestAPackedDirectoryHasTheProjectAlone(t *testing.T) {
 		t.Errorf("an empty directory: %v", err)
 	}
 }
+
+func TestWhatIsShownOfAFailureIsOfTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name        string
+		lines, want []string
+	}{
+		{"nothing", nil, nil},
+		{"one that began before what is kept", []string{"[build] npm install", "[broker] failed: no"}, []string{"[build] npm install", "[broker] failed: no"}},
+		{"the second", []string{"[broker] building", "[broker] failed: no", "[broker] building", "[build] git clone"}, []string{"[broker] building", "[build] git clone"}},
+	} {
+		if got := attempt(c.lines); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
