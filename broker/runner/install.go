@@ -23,7 +23,6 @@ const (
 	buildTime   = 10 * time.Minute // for a build, but for the time it waits for its turn
 	buildMemory = 1024             // MB at least, while building: npm alone needs half of it
 	buildTasks  = 256              // processes and threads at least, while building
-	maxDisk     = 1 << 30          // bytes of a service, when it is started and while it runs
 
 	installedFile = "installed" // has the number of the build that is started
 	buildPrefix   = "build-"
@@ -147,26 +146,6 @@ func (r *Runner) runIn(ctx context.Context, cell confine.Cell, log io.Writer) er
 	p.WaitDelay = time.Second
 	err = p.Run()
 	return cmp.Or(p.close(), err)
-}
-
-// fitsDisk refuses a service that takes too much room on the disk.
-func (s *service) fitsDisk(build string) error {
-	var size int64
-	for _, dir := range []string{build, filepath.Join(s.dir, homeDir), filepath.Join(s.dir, tmpDir)} {
-		filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return nil
-			}
-			if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-				size += info.Size()
-			}
-			return nil
-		})
-	}
-	if size > maxDisk {
-		return fmt.Errorf("what it has on the broker's disk is %d MiB, and %d are the most: undeploying it deletes all of it", size>>20, maxDisk>>20)
-	}
-	return nil
 }
 
 func (s *service) dropBuild(n int) error {

@@ -25,6 +25,7 @@ type instance struct {
 	install
 	spec    Spec
 	tools   []wire.MCPTool
+	built   diskUse        // by the build, which does not change
 	changed chan struct{}  // has one when they are others
 	calls   sync.WaitGroup // under way; added to with the service's mu held, while it is the one that runs
 	cancel  func()         // of the program's context
@@ -52,7 +53,11 @@ type endedError struct{ error }
 // startTime.
 func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, error) {
 	s := l.s
-	if err := s.fitsDisk(s.buildDir(what.build)); err != nil {
+	var built diskUse
+	built.add(s.buildDir(what.build))
+	all := built
+	all.addOwn(s)
+	if err := all.check(); err != nil {
 		return nil, err
 	}
 	env, err := s.writeSecrets(what.build, spec.Env)
@@ -69,6 +74,7 @@ func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, e
 		in.tools, err = in.list(ctx)
 	}
 	if err == nil {
+		in.built = built
 		return in, nil
 	}
 	if ctx.Err() != nil {

@@ -20,7 +20,7 @@ const (
 	maxFailures = 3 // pings in a row without an answer
 	maxRestarts = 5
 	firstPause  = time.Second      // before the first restart; before the second twice that, and so on
-	stableAfter = 10 * time.Minute // after which restarts are forgotten, and the disk is looked at
+	stableAfter = 10 * time.Minute // after which restarts are forgotten
 	retellEvery = 5 * time.Second  // at most, tools are asked for again
 	maxStarts   = 3                // of a program that has never run
 )
@@ -261,9 +261,9 @@ func (l *life) mind() {
 			l.askTools()
 		case <-l.health.C:
 			l.ping()
+			l.weigh()
 		case <-l.stable.C:
 			l.restarts = 0
-			l.weigh()
 		case <-l.retry.C:
 			l.again()
 		case do := <-l.news:
@@ -348,8 +348,12 @@ func (l *life) ping() {
 
 // weigh ends a program that has filled more of the disk than it may.
 func (l *life) weigh() {
-	l.stable.Reset(stableAfter)
-	if err := l.s.fitsDisk(l.s.buildDir(l.what.build)); err != nil {
+	if l.current == nil {
+		return
+	}
+	use := l.current.built
+	use.addOwn(l.s)
+	if err := use.check(); err != nil {
 		l.over(fmt.Errorf("it was ended: %w", err))
 	}
 }

@@ -165,10 +165,10 @@ func TestAServiceThatFillsTheDiskIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := s.expect(Restarting, Restarting, Restarting, Restarting, Restarting, Crashed)
-		if !strings.Contains(e.Error, "1024 are the most") || s.started() != 1 || s.last().Why() == nil {
+		if !strings.Contains(e.Error, "more than 1024 MiB") || s.started() != 1 || s.last().Why() == nil {
 			t.Errorf("told that %+v", e)
 		}
-		if took := time.Since(s.began); took != stableAfter+15*time.Second {
+		if took := time.Since(s.began); took != pingEvery+15*time.Second {
 			t.Errorf("after %s", took)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -56,6 +57,10 @@ func (c *Confiner) forgetUsers() {
 	c.lived = len(c.users)
 }
 
+// maxNesting is how deep directories are given away: what programs make below is
+// theirs, and would take time with the square of its depth.
+const maxNesting = 1000
+
 // giveTo makes a directory and all in it a user's. What is in it may be changing
 // under the hands of a program of that user, so no link is followed.
 func giveTo(dir string, uid int) error {
@@ -64,7 +69,10 @@ func giveTo(dir string, uid int) error {
 		return err
 	}
 	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && strings.Count(path, "/") > maxNesting {
+			return fs.SkipDir
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		} else if err != nil {

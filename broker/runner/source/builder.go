@@ -40,6 +40,10 @@ type Options struct {
 	MaxFiles int
 }
 
+// MaxNesting is how deep the directories of a service may be in each other. To
+// look at one costs a file to open for each level.
+const MaxNesting = 200
+
 // What a build may put on the disk unless Options say else, with all that it
 // installs.
 const (

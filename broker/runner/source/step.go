@@ -115,12 +115,15 @@ func (b *build) measure() error {
 	defer root.Close()
 	var size int64
 	var files int
-	return fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // it went while it was looked at
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
 			size += info.Size()
+		}
+		if strings.Count(name, "/") >= MaxNesting {
+			return fmt.Errorf("it made directories that are nested more than %d deep", MaxNesting)
 		}
 		if files++; size > b.opts.MaxBytes || files > b.opts.MaxFiles {
 			return fmt.Errorf("it made more than the %d MiB or %d files that a service may have", b.opts.MaxBytes>>20, b.opts.MaxFiles)
