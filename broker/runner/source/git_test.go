@@ -224,3 +224,17 @@ func TestAStepThatFillsTheDiskIsEnded(t *testing.T) {
 		wantError(t, c.name, err, "that a service may have")
 	}
 }
+
+func TestABuildThatNestsDirectoriesWithoutEndIsTooMuch(t *testing.T) {
+	t.Parallel()
+	for levels, want := range map[int]bool{MaxNesting: true, MaxNesting + 1: false} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, strings.Repeat("d/", levels)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := build{Builder: New(Options{}), job: Job{Dir: dir}}
+		if err := b.measure(); (err == nil) != want {
+			t.Errorf("%d levels: %v", levels, err)
+		}
+	}
+}
