@@ -25,6 +25,7 @@ type service struct {
 	pending  bool   // the runner has yet to be told of this deployment: what it says is of the one before
 	updating bool   // a new version is built beside what runs
 	resting  bool   // the broker runs no services now
+	removing bool   // the sweep is removing it
 	asker    *asker // is told how the deployment or update goes; nil for nobody
 }
 

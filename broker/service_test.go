@@ -318,8 +318,38 @@ func TestUndeployingEndsWhatIsBeingBuilt(t *testing.T) {
 	if err := b.srv.meshByID(b.mesh).sweepServices(b.srv.started); err != nil {
 		t.Error(err)
 	}
-	if all := a.catalog(); len(all) != 0 {
-		t.Errorf("still listed: %v", all)
+	for began := time.Now(); len(a.catalog()) != 0; {
+		if time.Since(began) > patience {
+			t.Fatalf("still listed: %v", a.catalog())
+		}
+	}
+}
+
+func TestAServiceThatDoesNotEndKeepsNoSweepWaiting(t *testing.T) {
+	t.Parallel()
+	b, f := withServices(t)
+	a := b.join("alice").modern("a")
+	a.deployed(f, deploy("db"))
+	r := f.of(b)
+	r.held = make(chan struct{})
+	end := a.asked(map[string]any{"type": "mcp_undeploy", "server_name": "db"})
+	r.waitFor(t, "remove db")
+	swept := make(chan error, 1)
+	for range 3 {
+		go func() { swept <- b.srv.meshByID(b.mesh).sweepServices(time.Now()) }()
+		select {
+		case err := <-swept:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(patience):
+			t.Error("a sweep waits for it")
+		}
+	}
+	close(r.held)
+	a.status(end, "stopped")
+	if len(a.catalog()) > 0 {
+		t.Error("it is still there")
 	}
 }
 

@@ -23,8 +23,9 @@ type fakeRunner struct {
 
 	mu     sync.Mutex
 	specs  map[string]runner.Spec
-	refuse error // of Check
-	stuck  error // of Remove
+	refuse error         // of Check
+	stuck  error         // of Remove
+	held   chan struct{} // Remove waits until it is closed, if it is not nil
 	call   func(ctx context.Context, name, tool string, args wire.Value) (wire.Value, error)
 	lines  []string
 	closed bool
@@ -111,6 +112,9 @@ func (r *fakeRunner) Call(ctx context.Context, name, tool string, args wire.Valu
 
 func (r *fakeRunner) Remove(_ context.Context, name string) error {
 	r.tell("remove " + name)
+	if r.held != nil {
+		<-r.held
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stuck

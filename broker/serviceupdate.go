@@ -205,21 +205,24 @@ func (m *mesh) removeService(svc *service) error {
 	})
 }
 
-// sweepServices goes on removing what could not be removed.
+// sweepServices goes on removing what could not be removed, in the background:
+// one that does not end keeps nothing else from its turn.
 func (m *mesh) sweepServices(time.Time) error {
 	m.mu.Lock()
-	var stopped []*service
+	defer m.mu.Unlock()
 	for _, svc := range m.services {
-		if svc.withdrawn() {
-			stopped = append(stopped, svc)
+		if !svc.withdrawn() || svc.removing {
+			continue
 		}
+		svc.removing = true
+		m.background(func() {
+			m.logFailed("remove a service", m.removeService(svc))
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			svc.removing = false
+		})
 	}
-	m.mu.Unlock()
-	var errs []error
-	for _, svc := range stopped {
-		errs = append(errs, m.removeService(svc))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // dropServices ends the services of a member that is revoked.
@@ -229,9 +232,7 @@ func (m *mesh) dropServices(tx *store.Tx, memberID string) error {
 		err = errors.Join(err, m.withdraw(tx, row, row.Deployer))
 	}
 	if len(all) > 0 {
-		tx.AfterCommit(func() {
-			m.tryBackground(func() { m.logFailed("remove the services of a member", m.sweepServices(time.Now())) })
-		})
+		tx.AfterCommit(func() { m.logFailed("remove the services of a member", m.sweepServices(time.Now())) })
 	}
 	return err
 }
