@@ -161,12 +161,16 @@ func (m *mcpServer) list(ctx context.Context, methods ...string) error {
 			if method != "tools/list" {
 				return // a server without prompts may say so
 			}
-			var r struct{ Tools []struct{ Name string } }
+			var r struct{ Tools []listedTool }
 			if err == nil {
 				err = json.Unmarshal(result, &r)
 			}
 			names := make([]string, 0, len(r.Tools))
 			for _, t := range r.Tools {
+				if why := t.dropped(); why != "" {
+					m.s.ctl.fault("MCP server %s: tool %s is dropped: %s", m.name, t.Name, why)
+					continue
+				}
 				names = append(names, m.prefix()+t.Name)
 			}
 			m.shown("tools", strings.Join(names, "\n"))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,6 +58,38 @@ func TestListingIsCheap(t *testing.T) {
 	}
 	if tools, tokens := listingCost(t, "core"); tools > mostCoreTools || tokens > mostCore {
 		t.Errorf("--tools core has %d tools of about %d tokens, more than %d and %d", tools, tokens, mostCoreTools, mostCore)
+	}
+}
+
+// TestSchemasNameEachArgument holds what hosts drop a tool for without a word:
+// a schema made from fields that JSON does not have.
+func TestSchemasNameEachArgument(t *testing.T) {
+	type schema struct {
+		Properties map[string]json.RawMessage
+		Required   []string
+	}
+	var check func(where string, raw json.RawMessage)
+	check = func(where string, raw json.RawMessage) {
+		var s schema
+		if err := json.Unmarshal(raw, &s); err != nil {
+			t.Errorf("%s: %v in %s", where, err, raw)
+			return
+		}
+		for name, property := range s.Properties {
+			if name == "" {
+				t.Errorf("%s has an argument without a name: %s", where, raw)
+			}
+			check(where+"/"+name, property)
+		}
+		slices.Sort(s.Required)
+		for i, name := range s.Required {
+			if _, ok := s.Properties[name]; !ok || i > 0 && name == s.Required[i-1] {
+				t.Errorf("%s requires %q, which it does not have, or twice", where, name)
+			}
+		}
+	}
+	for _, tl := range table() {
+		check(tl.name, tl.schema)
 	}
 }
 

@@ -171,6 +171,8 @@ func typeSchema(t reflect.Type, enum string) string {
 	switch {
 	case t == reflect.TypeFor[wire.Value]():
 		return `"type":["object","array","string","number","boolean","null"]`
+	case t == reflect.TypeFor[wire.Stamp]():
+		return `"type":"string"`
 	case t == reflect.TypeFor[scopeArg]():
 		return `"type":["string","object"]`
 	case t == reflect.TypeFor[list]():
