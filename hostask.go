@@ -163,9 +163,11 @@ func (f form) ask(ctx context.Context, questions []question) error {
 		answers[i] = *questions[i].answer
 		pages = append(pages, huh.NewGroup(questions[i].field(&answers[i])))
 	}
-	err := huh.NewForm(pages...).WithInput(f.env.Stdin).WithOutput(f.env.Stderr).RunWithContext(ctx)
+	shown := huh.NewForm(pages...).WithInput(f.env.Stdin).WithOutput(f.env.Stderr)
+	err := shown.RunWithContext(ctx)
 	switch {
-	case errors.Is(err, huh.ErrUserAborted):
+	// A signal ends the form by its context or without an error, whichever is first.
+	case errors.Is(err, huh.ErrUserAborted), errors.Is(err, huh.ErrTimeout), err == nil && shown.State != huh.StateCompleted:
 		return errNoAnswer
 	case err != nil:
 		return fmt.Errorf("ask at the terminal: %w; --quiet asks nothing", err)

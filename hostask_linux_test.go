@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"reflect"
 	"strings"
 	"sync"
@@ -58,16 +59,9 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// TestLaunchAsksByAFormAtATerminal fills the form in, and looks whether the
-// host finds the terminal as the user had it.
-func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
-	m := newHostMesh(t)
-	u := m.user("bob")
-	ours, theirs := openPTY(t)
-	before, err := unix.IoctlGetTermios(int(theirs.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
+// launchAt starts launch at a terminal, and returns what that shows.
+func launchAt(t *testing.T, u *hostUser, ours, theirs *os.File) (*exec.Cmd, *screen) {
+	t.Helper()
 	cmd := u.command(module, "launch")
 	cmd.Env = append(cmd.Env, "TERM=xterm-256color", "ACCESSIBLE=")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
@@ -75,7 +69,7 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var said screen
+	said := new(screen)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -98,6 +92,20 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 			t.Logf("the terminal shows %q", said.String())
 		}
 	})
+	return cmd, said
+}
+
+// TestLaunchAsksByAFormAtATerminal fills the form in, and looks whether the
+// host finds the terminal as the user had it.
+func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
+	m := newHostMesh(t)
+	u := m.user("bob")
+	ours, theirs := openPTY(t)
+	before, err := unix.IoctlGetTermios(int(theirs.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, said := launchAt(t, u, ours, theirs)
 	for _, c := range []struct{ title, keys string }{{"Name", "\r"}, {"Role", "lead\r"}, {"Groups", "docs:lead\r"}, {"Messages", "\x1b[B\r"}} {
 		eventually(t, "the question "+c.title, func() bool { return strings.Contains(said.String(), c.title) })
 		if _, err := ours.WriteString(c.keys); err != nil {
@@ -116,4 +124,19 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 	if text := said.String(); !strings.Contains(text, "bob, mesh home, role lead, @docs") {
 		t.Errorf("the banner is missing")
 	}
+}
+
+// TestLaunchStartsNothingWhenItsQuestionsAreEnded has it told to end while it asks.
+func TestLaunchStartsNothingWhenItsQuestionsAreEnded(t *testing.T) {
+	m := newHostMesh(t)
+	ours, theirs := openPTY(t)
+	cmd, said := launchAt(t, m.user("bob"), ours, theirs)
+	eventually(t, "a question", func() bool { return strings.Contains(said.String(), "Name") })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ended as if all was well")
+	}
+	eventually(t, "that it says so", func() bool { return strings.Contains(said.String(), errNoAnswer.Error()) })
 }
