@@ -118,6 +118,7 @@ func (s *hostSession) loop(ctx context.Context) {
 		case a := <-s.arrives:
 			if s.busy {
 				s.pending = append(s.pending, a)
+				s.ctl.tell(hostEvent{Event: "wire", Text: "queued " + a.way})
 				continue
 			}
 			s.begin(ctx, a.way, a.text)

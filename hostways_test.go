@@ -156,6 +156,27 @@ func TestMailSurvivesTheDeathOfItsServer(t *testing.T) {
 	}
 }
 
+// TestMailSurvivesTheDeathOfABusyHost kills the host when a waiter has given it a
+// message that it reads only when the running tool has ended.
+func TestMailSurvivesTheDeathOfABusyHost(t *testing.T) {
+	m := newHostMesh(t)
+	u := m.user("bob")
+	session := newUUID()
+	s := u.start("claude", "--session-id", session)
+	to := m.address(session)
+	s.must(hostCommand{Do: "begin", Text: "hi"})
+	id := m.send(to, "hello from alice")
+	s.await("the wake in the host's queue", func(e hostEvent) bool { return e.Text == "queued wake" })
+	s.cmd.Process.Kill()
+	<-s.ended
+	if got := m.state(id); got == wire.StateSeen || s.ways("hello from alice") != nil {
+		t.Errorf("the message is %s; it came by %q", got, s.ways("hello from alice"))
+	}
+	again := u.start("claude", "--resume", session)
+	again.awaitSeen("hello from alice")
+	m.awaitState(id, wire.StateSeen)
+}
+
 // TestSessionsOfOneMemberHaveTheirOwnMail runs two sessions of one user in one
 // directory.
 func TestSessionsOfOneMemberHaveTheirOwnMail(t *testing.T) {

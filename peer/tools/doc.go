@@ -19,7 +19,8 @@
 // pushed when it comes. A way that was confirmed makes the message seen, and
 // only then is the broker told. What a way took and did not confirm within
 // confirmTime is free again, marked as possibly shown before; a channel never
-// confirms anything. Whoever asks for mail outright gets all of it.
+// confirms anything. What a waiter gives a host in the midst of a turn waits in the
+// host, and is seen when the next hook tells that the turn went on. Whoever asks for mail outright gets all of it.
 //
 // # Locks
 //

@@ -54,6 +54,9 @@ func (s *inside) Report(ctx context.Context, req peer.StatusReport) error {
 	if !req.Status.Valid() {
 		return fmt.Errorf("there is no status %q", wire.Shorten(string(req.Status), 20))
 	}
+	if req.Source == wire.SourceHook {
+		s.hub.post.turned(req.Status == wire.Working)
+	}
 	if req.Source != wire.SourceManual && !s.hub.rhythm.heard(req.Status) {
 		return nil
 	}

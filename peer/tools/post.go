@@ -37,6 +37,7 @@ type letter struct {
 	full   bool      // that way was given all of the text
 	before bool      // another had it before
 	brief  bool      // its first line was shown: no way pushes it again
+	queued bool      // the host has it from a waiter, and reads it once its turn gets there
 }
 
 // again reports whether the model may have been shown the letter.
@@ -54,6 +55,8 @@ type post struct {
 	asked   map[string]time.Time // when a way last asked for mail
 	worked  map[string]time.Time // when a way last carried mail
 	proven  bool                 // the model answered what only the channel had carried
+	hooked  bool                 // hooks say when a turn begins and ends
+	turn    bool                 // by what they said last, or by a wake since, one goes on
 
 	prompted []string // messages that the session was started with
 }
@@ -165,7 +168,7 @@ func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 	case asks(req.Way) || req.Peek:
 		return true
 	}
-	return !l.brief && (l.at.IsZero() || now.Sub(l.at) >= confirmTime)
+	return !l.brief && !l.queued && (l.at.IsZero() || now.Sub(l.at) >= confirmTime)
 }
 
 // take returns the mail that a way may show, and lets it have that for
@@ -251,7 +254,7 @@ func (p *post) whole(req peer.MailRequest, free []*letter, now time.Time) (a pee
 
 func (l *letter) take(way string, now time.Time, full bool) {
 	l.before = l.again()
-	l.way, l.at, l.full = way, now, full
+	l.way, l.at, l.full, l.queued = way, now, full, false
 }
 
 // announce gives a notice without any text. It is called with mu held.
@@ -307,7 +310,7 @@ func (p *post) due(way string) time.Time {
 	var next time.Time
 	now := time.Now()
 	for _, l := range p.letters {
-		if l.at.IsZero() || l.brief || asks(way) {
+		if l.at.IsZero() || l.brief || l.queued || asks(way) {
 			continue
 		}
 		if at := l.at.Add(confirmTime); at.After(now) && (next.IsZero() || at.Before(next)) {
@@ -332,7 +335,8 @@ func (p *post) release(way string, ids []string) {
 // shown notes that a way put its text before the model: the messages that it
 // was given in full are seen if they are among ids, and those of which it was
 // given the first line are announced. What a command has printed and no way has
-// was given out by another process of the session, which has ended since.
+// was given out by another process of the session, which has ended since. What
+// a waiter gave a host whose turn goes on is seen when turned hears of that turn.
 func (p *post) shown(way string, ids []string) {
 	if way == "" {
 		return
@@ -340,6 +344,9 @@ func (p *post) shown(way string, ids []string) {
 	seen := make(map[*mesh][]string)
 	p.mu.Lock()
 	p.worked[way] = time.Now()
+	wake := way == peer.WayWake && p.hooked
+	queue := wake && p.turn
+	p.turn = p.turn || wake
 	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool {
 		before := l.way == "" && (way == peer.WayWatch || way == peer.WayInbox)
 		if l.way != way && !before {
@@ -352,11 +359,38 @@ func (p *post) shown(way string, ids []string) {
 		if !slices.Contains(ids, l.rec.MessageID) {
 			return false
 		}
+		if queue {
+			l.queued = true
+			return false
+		}
 		seen[l.mesh] = append(seen[l.mesh], l.rec.MessageID)
 		return true
 	})
 	p.touch()
 	p.mu.Unlock()
+	tellSeen(seen)
+}
+
+// turned notes that a hook said whether a turn goes on. The host reads what it
+// has queued when a tool has run and when a turn ends, so that has come before
+// the model; a host that died before has shown none of it.
+func (p *post) turned(goesOn bool) {
+	seen := make(map[*mesh][]string)
+	p.mu.Lock()
+	p.hooked, p.turn = true, goesOn
+	p.letters = slices.DeleteFunc(p.letters, func(l *letter) bool {
+		if l.queued {
+			seen[l.mesh] = append(seen[l.mesh], l.rec.MessageID)
+		}
+		return l.queued
+	})
+	p.touch()
+	p.mu.Unlock()
+	tellSeen(seen)
+}
+
+// tellSeen tells the broker of each mesh what was seen. It may wait.
+func tellSeen(seen map[*mesh][]string) {
 	for m, ids := range seen {
 		m.seen(ids...)
 	}

@@ -63,6 +63,53 @@ func TestMessageGoesByOnePushingWayAtATime(t *testing.T) {
 	})
 }
 
+// TestWakeWithinATurnIsSeenWhenTheTurnGoesOn: a host reads what comes in while
+// it works when a tool has run, and nothing if it ends before.
+func TestWakeWithinATurnIsSeenWhenTheTurnGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(b *mailbox) // the message comes
+		queued bool
+	}{
+		{"no hook tells of turns", func(*mailbox) {}, false},
+		{"an idle session", func(b *mailbox) { b.turned(true); b.turned(false) }, false},
+		{"a prompt was sent", func(b *mailbox) { b.turned(true) }, true},
+		{"a wake began the turn", func(b *mailbox) { b.turned(false); b.shown(peer.WayWake, nil) }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newMailbox("push")
+				c.before(b)
+				b.arrive("m1", "hello")
+				b.shown(peer.WayWake, ids(b.by(peer.WayWake).Records))
+				if queued := len(b.seen) == 0; queued != c.queued {
+					t.Fatalf("after the wake seen are %q", b.seen)
+				}
+				time.Sleep(2 * confirmTime) // of a long tool
+				if a := b.by(peer.WayHook); a.Text != "" {
+					t.Errorf("another way got it too: %q", a.Text)
+				}
+				b.turned(true)
+				if !slices.Equal(b.seen, []string{"m1"}) || b.unseen() != 0 {
+					t.Errorf("after the next hook seen are %q, unseen %d", b.seen, b.unseen())
+				}
+			})
+		})
+	}
+	t.Run("the model asks for it meanwhile", func(t *testing.T) {
+		b := newMailbox("push")
+		b.turned(true)
+		b.arrive("m1", "hello")
+		b.shown(peer.WayWake, ids(b.by(peer.WayWake).Records))
+		a := b.by(peer.WayCheck)
+		b.shown(peer.WayCheck, ids(a.Records))
+		b.turned(true)
+		if len(a.Records) != 1 || !a.Records[0].Again || !slices.Equal(b.seen, []string{"m1"}) {
+			t.Errorf("it got %+v; seen are %q", a.Records, b.seen)
+		}
+	})
+}
+
 func TestWhoeverAsksGetsAllThatIsUnseen(t *testing.T) {
 	b := newMailbox("push")
 	b.arrive("m1", "hello")
