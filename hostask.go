@@ -8,11 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"charm.land/huh/v2"
 
 	"claudemesh/peer/cli"
 )
+
+// formEnd is how long a form has to end by itself after a signal.
+const formEnd = 2 * time.Second
 
 // A question is something that launch asks a person.
 type question struct {
@@ -164,7 +168,7 @@ func (f form) ask(ctx context.Context, questions []question) error {
 		pages = append(pages, huh.NewGroup(questions[i].field(&answers[i])))
 	}
 	shown := huh.NewForm(pages...).WithInput(f.env.Stdin).WithOutput(f.env.Stderr)
-	err := shown.RunWithContext(ctx)
+	err := f.run(ctx, shown)
 	switch {
 	// A signal ends the form by its context or without an error, whichever is first.
 	case errors.Is(err, huh.ErrUserAborted), errors.Is(err, huh.ErrTimeout), err == nil && shown.State != huh.StateCompleted:
@@ -178,6 +182,27 @@ func (f form) ask(ctx context.Context, questions []question) error {
 		}
 	}
 	return nil
+}
+
+// run shows a form until it is filled in or ctx ends. The library hears of a
+// signal by itself, too, and now and then does not end when both come at once:
+// it is left behind then, for the process ends.
+func (f form) run(ctx context.Context, shown *huh.Form) error {
+	restore := f.env.KeepTerminal()
+	ended := make(chan error, 1)
+	go func() { ended <- shown.RunWithContext(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(formEnd):
+		restore()
+		return huh.ErrUserAborted
+	}
 }
 
 // field is the question in a form, which writes to answer.

@@ -106,7 +106,8 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, said := launchAt(t, u, ours, theirs)
-	for _, c := range []struct{ title, keys string }{{"Name", "\r"}, {"Role", "lead\r"}, {"Groups", "docs:lead\r"}, {"Messages", "\x1b[B\r"}} {
+	// Of Role a terminal may be sent only what differs from Name.
+	for _, c := range []struct{ title, keys string }{{"Name", "\r"}, {"Rol", "lead\r"}, {"Groups", "docs:lead\r"}, {"Messages", "\x1b[B\r"}} {
 		eventually(t, "the question "+c.title, func() bool { return strings.Contains(said.String(), c.title) })
 		if _, err := ours.WriteString(c.keys); err != nil {
 			t.Fatal(err)

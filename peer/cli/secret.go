@@ -51,3 +51,17 @@ func (e *Env) secret(ctx context.Context, prompt string) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// KeepTerminal returns what puts the terminal of Stdin back to how it is now.
+// It does nothing where Stdin is none.
+func (env *Env) KeepTerminal() (restore func()) {
+	f, ok := env.Stdin.(*os.File)
+	if !ok {
+		return func() {}
+	}
+	before, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		return func() {}
+	}
+	return func() { term.Restore(int(f.Fd()), before) }
+}
