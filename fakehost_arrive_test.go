@@ -85,6 +85,7 @@ func (s *hostSession) converse(ctx context.Context, conn net.Conn, token string)
 func (s *hostSession) monitor(ctx context.Context, command string) {
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Env, cmd.Dir, cmd.WaitDelay = s.environ(), s.files.cwd, time.Second
+	whole(cmd)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -106,6 +106,7 @@ func (s *hostSession) runHook(ctx context.Context, h hookSpec, env []string, std
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second
+	whole(cmd)
 	err := cmd.Run()
 	out := hookOutput{stdout: stdout.String(), stderr: stderr.String()}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

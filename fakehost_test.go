@@ -26,6 +26,7 @@ import (
 //	fakehost_hooks_test.go     what hooks are given, and what of their output reaches the model
 //	fakehost_mcp_test.go       the MCP client
 //	fakehost_arrive_test.go    what reaches a session that nobody has prompted
+//	fakehost_group_…_test.go   ends what was started, whole
 //	fakehost_files_test.go     settings, transcripts, live sessions
 
 // Environment of the program, which it does not hand on.
