@@ -132,7 +132,9 @@ func TestFilesSayTheirRuntime(t *testing.T) {
 		{[]string{"package.json", "pyproject.toml"}, Node},
 		{[]string{"pyproject.toml"}, Python},
 		{[]string{"requirements.txt"}, Python},
-		{[]string{"server.py"}, Node},
+		{[]string{"server.py"}, Python},
+		{[]string{"main.py", "index.js"}, Node},
+		{[]string{"README"}, Node},
 	} {
 		dir := t.TempDir()
 		for _, name := range c.files {

@@ -103,7 +103,7 @@ func (p *project) nodeEntry(m *manifest, rt Runtime, builds bool) (string, error
 			return "", errBuild
 		}
 	}
-	file := p.first("dist/index.js", "src/index.js", "src/index.ts", "index.js")
+	file := p.plainNode()
 	if builds && (file == "" || rt == Node && strings.HasSuffix(file, ".ts")) {
 		return "", errBuild
 	}
@@ -113,7 +113,7 @@ func (p *project) nodeEntry(m *manifest, rt Runtime, builds bool) (string, error
 	case len(named) > 0:
 		return "", fmt.Errorf("package.json names %.100q, which is not there: deploy it with what its build makes, or with a build script", named[0])
 	}
-	return "", errors.New("there is nothing to start: package.json has neither main nor bin, and there is no dist/index.js, src/index.js, src/index.ts or index.js")
+	return "", errors.New("there is nothing to start: no main or bin in a package.json, no dist/index.js, src/index.js, src/index.ts or index.js, and nothing that says Python")
 }
 
 // module returns the file that node means by a path of package.json, or

@@ -40,6 +40,16 @@ func (p *project) first(names ...string) string {
 	return ""
 }
 
+// plainNode and plainPython are what a project is started by whose files name
+// nothing else.
+func (p *project) plainNode() string {
+	return p.first("dist/index.js", "src/index.js", "src/index.ts", "index.js")
+}
+
+func (p *project) plainPython() string {
+	return p.first("server.py", "src/server.py", "main.py", "src/main.py")
+}
+
 // runtime says what the files of a project mean it to be run with.
 func (p *project) runtime() Runtime {
 	switch {
@@ -48,6 +58,8 @@ func (p *project) runtime() Runtime {
 	case p.has("package.json"):
 		return Node
 	case p.first("pyproject.toml", "requirements.txt") != "":
+		return Python
+	case p.plainNode() == "" && p.plainPython() != "":
 		return Python
 	}
 	return Node

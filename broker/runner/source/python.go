@@ -17,7 +17,7 @@ import (
 // installPython installs what a project of Python needs into an environment of
 // its own.
 func (b *build) installPython(ctx context.Context, p *project) (Built, error) {
-	entry := p.first("server.py", "src/server.py", "main.py", "src/main.py")
+	entry := p.plainPython()
 	built := p.has("pyproject.toml")
 	if entry == "" && !built {
 		return Built{}, errors.New("there is nothing to start: no server.py, src/server.py, main.py or src/main.py, and no pyproject.toml")
