@@ -74,3 +74,14 @@ func interrupt(p *os.Process) error {
 	}
 	return nil
 }
+
+// promptedIDs is the value of KeepRun.Prompted.
+func promptedIDs(records []peer.MailRecord) string {
+	var ids []string
+	for _, r := range records {
+		if !strings.ContainsAny(r.MessageID, " \t\r\n\x00") {
+			ids = append(ids, r.MessageID)
+		}
+	}
+	return strings.Join(ids, " ")
+}
