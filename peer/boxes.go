@@ -107,7 +107,7 @@ func (c *Client) sealMulticast(ctx context.Context, n seal.Nonce, to wire.Target
 	case policy == MulticastSealed, policy == MulticastAuto && c.allReadSealed(ctx):
 		return c.multicast.SealWith(n, c.own, c.opts.Mesh.MeshID, to.String(), text)
 	}
-	nonce, ciphertext = seal.PlainEnvelopeWith(n, text)
+	nonce, ciphertext = seal.PlainEnvelope(n, text)
 	return nonce, ciphertext, nil
 }
 

@@ -77,7 +77,7 @@ func (b *httpBroker) fresh(r *http.Request, body []byte, now time.Time) bool {
 		}
 		ms = int64(h.Timestamp)
 	}
-	return seal.Fresh(ms, now)
+	return wire.Millis(ms).Within(wire.MaxSkew, now)
 }
 
 func TestRequestsAreSignedAndGoToTheirPaths(t *testing.T) {

@@ -54,7 +54,7 @@ func TestAPushIsReadOnlyAsItsTargetAllows(t *testing.T) {
 	boxed := func(from seal.PrivateKey, to string) func(*wire.Push) {
 		return func(p *wire.Push) { p.Nonce, p.Ciphertext = box(t, from, to, "hi") }
 	}
-	plain := func(p *wire.Push) { p.Nonce, p.Ciphertext = seal.PlainEnvelope("hi") }
+	plain := func(p *wire.Push) { p.Nonce, p.Ciphertext = seal.PlainEnvelope(seal.NewNonce(), "hi") }
 	noNonce := func(p *wire.Push) { p.Ciphertext = "aGk=" }
 	direct, readable := opened{"hi", Direct, true}, opened{"hi", Broadcast, false}
 	signed, unreadable := opened{"hi", Broadcast, true}, opened{}

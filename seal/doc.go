@@ -16,8 +16,8 @@
 // # What each construction gives
 //
 //   - Sign, Verify: who wrote exactly these bytes. Texts of different kinds cannot be mistaken for one another, nor
-//     their fields moved; see HelloText for the rule. Not given: freshness. Check Fresh, and remember what must not
-//     come twice within MaxSkew of either side.
+//     their fields moved; see HelloText for the rule. Not given: freshness. Whoever verifies compares
+//     the time with its clock, and remembers what must not come twice within what it allows either way.
 //   - Box (direct messages): only the two keys of the pair can read or make the message, and the broker neither.
 //     Not given: proof to others of who of the two wrote it (either could have), forward secrecy (a stolen key
 //     opens what was recorded), freshness (the broker can deliver a box again; nonces tell), and length, time and

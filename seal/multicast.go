@@ -23,12 +23,7 @@ var ErrMulticastSignature = errors.New("the sender's signature does not fit the 
 
 // PlainEnvelope returns the fields of a multicast that old peers can read: a nonce that means nothing, and base64 of
 // the text. It is neither secret nor authenticated.
-func PlainEnvelope(text string) (nonce, ciphertext string) {
-	return PlainEnvelopeWith(NewNonce(), text)
-}
-
-// PlainEnvelopeWith is PlainEnvelope with a nonce that the caller has.
-func PlainEnvelopeWith(n Nonce, text string) (nonce, ciphertext string) {
+func PlainEnvelope(n Nonce, text string) (nonce, ciphertext string) {
 	return encode(n[:]), encode([]byte(text))
 }
 

@@ -150,7 +150,7 @@ func TestRootKeysAreThirtyTwoBytes(t *testing.T) {
 }
 
 func TestPlainEnvelopeIsReadableBase64(t *testing.T) {
-	nonce, ciphertext := PlainEnvelope("hello ✓")
+	nonce, ciphertext := PlainEnvelope(NewNonce(), "hello ✓")
 	if _, err := decodeNonce(nonce); err != nil {
 		t.Errorf("the nonce does not look like one: %v", err)
 	}

@@ -41,7 +41,7 @@ func TestMessagesSealedWithANonceOpen(t *testing.T) {
 	if got, sender, err := m.Open("mesh", "@team", nonce, ciphertext); err != nil || got != "text" || sender != a.Public() {
 		t.Errorf("multicast: %q, %v", got, err)
 	}
-	if nonce, ciphertext = PlainEnvelopeWith(n, "text"); nonce != again {
+	if nonce, ciphertext = PlainEnvelope(n, "text"); nonce != again {
 		t.Errorf("plain: nonce %s", nonce)
 	}
 	if got, err := OpenPlainEnvelope(ciphertext); err != nil || got != "text" {

@@ -6,18 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
-
-// MaxSkew is how far the time in a signed text may lie from the verifier's clock, either way.
-const MaxSkew = 60 * time.Second
-
-// Fresh reports whether timestamp, in milliseconds since the Unix epoch, lies within MaxSkew of now.
-func Fresh(timestamp int64, now time.Time) bool {
-	earliest, latest := now.Add(-MaxSkew).UnixMilli(), now.Add(MaxSkew).UnixMilli()
-	return earliest <= timestamp && timestamp <= latest
-}
 
 // The first fields of the texts that have one of their own. A mesh with such an id is refused, or the hello of a mesh
 // called "join" could be passed off as a request to join.

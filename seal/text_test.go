@@ -2,10 +2,8 @@ package seal
 
 import (
 	"crypto/sha256"
-	"math"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestTextsAreAsTheProtocolWritesThem(t *testing.T) {
@@ -49,20 +47,6 @@ func TestTextsThatCouldBeReadTwoWaysAreRefused(t *testing.T) {
 	} {
 		if text, err := build(); err == nil {
 			t.Errorf("%s: %q was not refused", name, text)
-		}
-	}
-}
-
-func TestFreshAllowsAMinuteEitherWay(t *testing.T) {
-	now := time.UnixMilli(1_700_000_000_000)
-	for offset, want := range map[int64]bool{0: true, 60_000: true, -60_000: true, 60_001: false, -60_001: false} {
-		if got := Fresh(now.UnixMilli()+offset, now); got != want {
-			t.Errorf("%d ms off: %v, want %v", offset, got, want)
-		}
-	}
-	for _, timestamp := range []int64{math.MinInt64, math.MaxInt64, 0, -1} {
-		if Fresh(timestamp, now) {
-			t.Errorf("%d is taken for fresh", timestamp)
 		}
 	}
 }
