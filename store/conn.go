@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -118,7 +119,11 @@ func (c *conn) change(what, query string, args ...any) error {
 	return err
 }
 
-// each calls fn for each row of the result, which must not be kept.
+// errStop ends each early and without an error.
+var errStop = errors.New("stop")
+
+// each calls fn for each row of the result, which must not be kept, until it
+// returns an error.
 func (c *conn) each(query string, args []any, fn func(row) error) error {
 	s, err := c.prepare(query)
 	if err != nil {
@@ -141,26 +146,23 @@ func (c *conn) each(query string, args []any, fn func(row) error) error {
 		case err != nil:
 			return c.failed(query, err)
 		}
-		if err := fn(r); err != nil {
+		switch err := fn(r); {
+		case err == errStop:
+			return nil
+		case err != nil:
 			return err
 		}
 	}
 }
 
-var errStop = errors.New("stop") // ends each early
-
 // one scans the first row of the result into dest: ErrNotFound if there is none.
 func (c *conn) one(query string, args []any, dest ...any) error {
+	found := false
 	err := c.each(query, args, func(r row) error {
-		if err := r.scan(dest...); err != nil {
-			return err
-		}
-		return errStop
+		found = true
+		return cmp.Or(r.scan(dest...), errStop)
 	})
-	switch err {
-	case errStop:
-		return nil
-	case nil:
+	if err == nil && !found {
 		return ErrNotFound
 	}
 	return err

@@ -58,7 +58,7 @@ func (tx *Tx) ShareContext(c *Context) error {
 // Contexts calls fn with all contexts, the newest first, until it returns
 // false.
 func (rx *Rx) Contexts(fn func(*Context) bool) error {
-	err := rx.each(selectContexts, nil, func(r row) error {
+	return rx.each(selectContexts, nil, func(r row) error {
 		var c Context
 		if err := r.scan(c.columns()...); err != nil {
 			return err
@@ -68,10 +68,6 @@ func (rx *Rx) Contexts(fn func(*Context) bool) error {
 		}
 		return nil
 	})
-	if err == errStop {
-		return nil
-	}
-	return err
 }
 
 // FindContexts returns, the newest first, at most limit contexts in which the

@@ -110,9 +110,6 @@ func (db *DB) load(rx *Rx) error {
 	return db.sent.load(rx)
 }
 
-// Path returns the absolute path of the file.
-func (db *DB) Path() string { return db.path }
-
 // Close waits for the writes already taken and the reads under way, then
 // closes the file. Later calls wait for the first and return its result.
 func (db *DB) Close() error {

@@ -81,7 +81,7 @@ func (x *sentIndex) load(rx *Rx) error {
 		}
 		return nil
 	})
-	if err != nil && err != errStop {
+	if err != nil {
 		return err
 	}
 	for i := len(all) - 1; i >= 0; i-- {

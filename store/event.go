@@ -49,7 +49,7 @@ func (tx *Tx) ExpireEvents(now, young time.Time, limit int) ([]GivenUp, error) {
 		}
 		return nil
 	})
-	if err != nil && err != errStop {
+	if err != nil {
 		return nil, err
 	}
 	for _, g := range over {

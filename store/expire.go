@@ -70,13 +70,9 @@ func (tx *Tx) Expire(now time.Time, limit int) (all []Expired, more bool, err er
 func (tx *Tx) expire(m oldMessage, now time.Time) ([]ExpiredRecipient, error) {
 	var all []ExpiredRecipient
 	for _, origin := range m.recipients {
-		holder, err := tx.holder(origin, m.seq)
+		holder, state, err := tx.held(origin, m.seq)
 		if errors.Is(err, ErrNotFound) {
 			continue
-		}
-		var state State
-		if err == nil {
-			err = tx.one(selectState, []any{holder, m.seq}, &state)
 		}
 		if err != nil {
 			return nil, err

@@ -76,7 +76,7 @@ func (rx *Rx) File(id string) (*File, error) {
 // Files calls fn with each file, the newest first, until it returns false. fn
 // may read, but not list the files again.
 func (rx *Rx) Files(fn func(*File) (more bool, err error)) error {
-	err := rx.each(selectFiles, nil, func(r row) error {
+	return rx.each(selectFiles, nil, func(r row) error {
 		var f File
 		if err := r.scan(f.columns()...); err != nil {
 			return err
@@ -87,10 +87,6 @@ func (rx *Rx) Files(fn func(*File) (more bool, err error)) error {
 		}
 		return err
 	})
-	if err == errStop {
-		return nil
-	}
-	return err
 }
 
 func (f *File) columns() []any {

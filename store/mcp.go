@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -86,7 +85,7 @@ func (rx *Rx) MCPHost(name string) (*MCPServer, error) {
 // EachMCPServer calls fn for the servers with a name after that one, ascending,
 // until it returns false.
 func (rx *Rx) EachMCPServer(after string, fn func(*MCPServer) bool) error {
-	err := rx.each(selectMCPs, []any{after}, func(r row) error {
+	return rx.each(selectMCPs, []any{after}, func(r row) error {
 		var s MCPServer
 		if err := r.scan(append(s.columns(), fromJSON{&s.Tools})...); err != nil {
 			return err
@@ -96,10 +95,6 @@ func (rx *Rx) EachMCPServer(after string, fn func(*MCPServer) bool) error {
 		}
 		return nil
 	})
-	if errors.Is(err, errStop) {
-		return nil
-	}
-	return err
 }
 
 // MCPServerNames lists the names, ascending.

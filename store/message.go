@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -90,19 +91,18 @@ func (rx *Rx) Message(s string) (*Message, error) {
 
 func (rx *Rx) messageBySeq(seq int64) (*Message, error) {
 	m := new(Message)
+	found := false
 	err := rx.each(selectMessage, []any{seq}, func(r row) error {
-		if err := m.scan(r); err != nil {
-			return err
-		}
-		return errStop
+		found = true
+		return cmp.Or(m.scan(r), errStop)
 	})
-	switch err {
-	case errStop:
-		return m, nil
-	case nil:
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
 		return nil, ErrNotFound
 	}
-	return nil, err
+	return m, nil
 }
 
 // MessagesBySeq calls fn with each of the messages in ascending order of seq;

@@ -55,13 +55,9 @@ func (tx *Tx) Prune(before time.Time, limit int) (pruned int, more bool, err err
 func (tx *Tx) prune(m oldMessage) (gone bool, err error) {
 	holders := make([]int64, 0, len(m.recipients))
 	for _, origin := range m.recipients {
-		holder, err := tx.holder(origin, m.seq)
+		holder, state, err := tx.held(origin, m.seq)
 		if errors.Is(err, ErrNotFound) {
 			continue
-		}
-		var state State
-		if err == nil {
-			err = tx.one(selectState, []any{holder, m.seq}, &state)
 		}
 		if err != nil {
 			return false, err

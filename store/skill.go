@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -84,7 +83,7 @@ func (rx *Rx) Skill(name string) (*Skill, error) {
 // EachSkill calls fn for the skills with a name after that one, ascending and
 // without their instructions, until it returns false.
 func (rx *Rx) EachSkill(after string, fn func(*Skill) bool) error {
-	err := rx.each(selectSkills, []any{after}, func(r row) error {
+	return rx.each(selectSkills, []any{after}, func(r row) error {
 		var s Skill
 		if err := r.scan(s.columns()...); err != nil {
 			return err
@@ -94,10 +93,6 @@ func (rx *Rx) EachSkill(after string, fn func(*Skill) bool) error {
 		}
 		return nil
 	})
-	if errors.Is(err, errStop) {
-		return nil
-	}
-	return err
 }
 
 // DeleteSkill removes a skill: ErrNotFound if there is none.

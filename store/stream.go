@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -153,9 +152,6 @@ func (rx *Rx) Entries(s *Stream, from int64, maxBytes int) (all []Entry, more bo
 		all = append(all, e)
 		return nil
 	})
-	if errors.Is(err, errStop) {
-		err = nil
-	}
 	return all, more, err
 }
 

@@ -43,3 +43,13 @@ func (rx *Rx) walk(name string) (position int64, err error) {
 	}
 	return position, err
 }
+
+// held returns who holds the delivery now that was made for origin, and its
+// state: ErrNotFound if nobody does any more.
+func (rx *Rx) held(origin, seq int64) (holder int64, state State, err error) {
+	holder, err = rx.holder(origin, seq)
+	if err == nil {
+		err = rx.one(selectState, []any{holder, seq}, &state)
+	}
+	return holder, state, err
+}
