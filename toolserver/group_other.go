@@ -2,7 +2,10 @@
 
 package toolserver
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 // Apart does nothing: this system has no process groups.
 func Apart(*exec.Cmd) {}
@@ -16,3 +19,6 @@ func askGroup(*exec.Cmd) {}
 // awaitEnd waits for nothing: this system has no way to that leaves the id of a
 // process to it.
 func awaitEnd(*exec.Cmd) bool { return false }
+
+// signalOf returns nothing: this system has no signals.
+func signalOf(*os.ProcessState) string { return "" }

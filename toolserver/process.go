@@ -28,8 +28,7 @@ type process struct {
 	patience time.Duration // Options.Patience
 
 	done  chan struct{} // closed when it has ended
-	err   error         // how, once done is closed
-	known error         // why, if who has made it knows; once done is closed
+	how   string        // once done is closed: "exit code 3", "killed by SIGKILL"
 	fault error         // why it was ended; guarded by once
 	once  sync.Once     // ends it
 
@@ -65,14 +64,17 @@ func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 		if awaitEnd(cmd) {
 			p.reap() // before its id is free
 		}
-		p.err = cmd.Wait()
+		err := cmd.Wait()
 		p.reap()
 		in.Close()
 		out.SetReadDeadline(time.Now().Add(endTime)) // should others hold its end
+		p.how = howEnded(cmd.ProcessState)
 		if opts.After != nil {
-			p.known = opts.After()
+			if known := opts.After(); known != nil {
+				p.how = known.Error()
+			}
 		}
-		opts.Log.Info("tool server ended", "command", cmd.Path, "err", p.err)
+		opts.Log.Info("tool server ended", "command", cmd.Path, "how", p.how, "err", err)
 		close(p.done)
 	}()
 	return p, nil
@@ -140,29 +142,36 @@ func (p *process) endsWithin(d time.Duration) bool {
 	}
 }
 
-// LastWords is how a program ended of which nothing is known but what it wrote
-// last to its standard error: whoever may not read that may not read the error.
-type LastWords string
+// howEnded says how a process ended as far as the system tells.
+func howEnded(s *os.ProcessState) string {
+	if name := signalOf(s); name != "" {
+		return "killed by " + name
+	}
+	return fmt.Sprintf("exit code %d", s.ExitCode())
+}
+
+// An Ending is how a program ended that nobody has ended for what it did.
+type Ending struct {
+	How  string // "exit code 3", "killed by SIGKILL"
+	Said string // what it wrote last to its standard error: not for who may not read that
+}
 
 // Error implements error.
-func (w LastWords) Error() string { return "it ended: " + string(w) }
+func (e Ending) Error() string {
+	if e.Said == "" {
+		return "it ended: " + e.How
+	}
+	return "it ended: " + e.How + ": " + e.Said
+}
 
 // failure says how the process ended, with the last of what it said. It is
 // called once it has.
 func (p *process) failure() error {
-	said := wire.Shorten(strings.TrimSpace(p.log.String()), 500)
 	p.once.Do(func() {}) // p.fault is settled
-	switch {
-	case p.fault != nil:
+	if p.fault != nil {
 		return p.fault
-	case p.known != nil:
-		return fmt.Errorf("it ended: %w", p.known)
-	case said != "":
-		return LastWords(said)
-	case p.err != nil:
-		return fmt.Errorf("it ended: %w", p.err)
 	}
-	return errors.New("it ended")
+	return Ending{p.how, wire.Shorten(strings.TrimSpace(p.log.String()), 500)}
 }
 
 // A timedWriter ends a process that does not read: what it has of a request is

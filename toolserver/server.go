@@ -37,8 +37,8 @@ type Options struct {
 	// one that has not ended soon after its input did is killed at once.
 	Patience time.Duration
 	// After, unless nil, is called once a program has ended, before anybody is told
-	// of it. Its error says why the program did, if that is known better than from
-	// what it wrote.
+	// of it. Its error is how the program did, if that is known better than from its
+	// exit status.
 	After func() error
 }
 
@@ -108,8 +108,8 @@ func (s *Server) Done() <-chan struct{} {
 // Ended reports whether a program has ended. What is behind a URL never has.
 func (s *Server) Ended() bool { return s.process != nil && s.process.ended() }
 
-// Why says for people how a program that has ended did, with the last that it
-// wrote to its standard error; a LastWords if that is all there is to say.
+// Why says for people how a program that has ended did: an Ending, unless it was
+// ended for what it did.
 func (s *Server) Why() error {
 	if s.process == nil {
 		return errors.New("its URL did not answer")

@@ -146,8 +146,8 @@ func TestAServerMayTakeAWhileToEnd(t *testing.T) {
 func TestAServerThatEndsSaysWhy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, want string }{
-		{"exits", "it ended: no such database"},
-		{"quiet", "it ended: exit status 3"},
+		{"exits", "it ended: exit code 3: no such database"},
+		{"quiet", "it ended: exit code 3"},
 		{"floods", "more than 64 MiB in a minute"},
 	} {
 		s := starts(t, c.name, Options{Stderr: io.Discard})

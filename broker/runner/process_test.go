@@ -112,7 +112,7 @@ func gone(t *testing.T, pids string) {
 func TestBadServersAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ habit, want string }{
-		{"exits", "it does not start: it ended: API_KEY is not set"},
+		{"exits", "it does not start: it ended: exit code 3: API_KEY is not set"},
 		{"floods", "message of more than 4 MiB"},
 		{"complains", "more than 64 MiB in a minute"},
 		{"many", "more than the 200 tools"},
@@ -178,7 +178,7 @@ func TestWhatAServerLeavesBehindEndsWithIt(t *testing.T) {
 	s.deploys("db", habits("stubborn"))
 	s.expect(Building, Installing, Running)
 	first := s.text("db", "children")
-	if _, err := s.Call(t.Context(), "db", "die", nil); err == nil || !strings.Contains(err.Error(), "during the call it ended: its log says why") {
+	if _, err := s.Call(t.Context(), "db", "die", nil); err == nil || !strings.Contains(err.Error(), "during the call it ended: exit code 1; its log says more") {
 		t.Errorf("%v", err)
 	}
 	gone(t, first)
@@ -188,7 +188,7 @@ func TestWhatAServerLeavesBehindEndsWithIt(t *testing.T) {
 	if n, err := strconv.Atoi(pid); err != nil || syscall.Kill(n, syscall.SIGKILL) != nil {
 		t.Fatalf("%q: %v", pid, err)
 	}
-	if e := s.expect(Restarting); !strings.Contains(e.Error, "killed") {
+	if e := s.expect(Restarting); !strings.HasPrefix(e.Error, "it ended: killed by SIGKILL") {
 		t.Errorf("told that %+v", e)
 	}
 	gone(t, second)

@@ -126,8 +126,8 @@ func (s *service) late(ctx context.Context) error {
 // ending is how an instance ended as its callers may read it, who may not read
 // the log.
 func (s *service) ending(in *instance) string {
-	if _, said := errors.AsType[toolserver.LastWords](in.Why()); said {
-		return "it ended: its log says why"
+	if e, ok := errors.AsType[toolserver.Ending](in.Why()); ok && e.Said != "" {
+		return toolserver.Ending{How: e.How}.Error() + "; its log says more"
 	}
 	return s.told(in.Why())
 }

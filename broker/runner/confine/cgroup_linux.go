@@ -38,7 +38,12 @@ func (v *supervisor) outOfMemory() string {
 	if oomKills(string(b[:n])) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("its processes used more than the %d MiB of memory that it has", v.spec.Memory>>20)
+	return outOfMemory(v.spec.Memory)
+}
+
+// outOfMemory is the limit of memory, in bytes, that a program was over.
+func outOfMemory(limit int64) string {
+	return fmt.Sprintf("out of memory: limit %d MiB", limit>>20)
 }
 
 // oomKills reads how many processes were ended out of memory.events.

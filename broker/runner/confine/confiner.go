@@ -92,9 +92,24 @@ type Program struct {
 }
 
 // Close lets go of what the program had, after Wait or where it was not
-// started, and waits for it. Its error says which limit the program was ended for,
-// if one was.
+// started, and waits for it. Its error is an *End if the program was ended by a
+// signal, for a limit perhaps.
 func (p *Program) Close() error { return p.close() }
+
+// An End is how a program ended that did not exit: its exit status is that of its
+// supervisor.
+type End struct {
+	How   string `json:"how"`             // "killed by SIGKILL"
+	Limit string `json:"limit,omitempty"` // that it was over; empty: none that is known
+}
+
+// Error implements error.
+func (e *End) Error() string {
+	if e.Limit == "" {
+		return e.How
+	}
+	return e.How + " (" + e.Limit + ")"
+}
 
 // Check returns which of the limits cannot be enforced on this machine, why,
 // and what to do; nil where all can.

@@ -25,9 +25,9 @@ type handle struct {
 	group   string // directory of its control group; empty: none
 	log     *slog.Logger
 
-	wg   sync.WaitGroup // for listen
-	why  string         // why it was ended, once listen is over
-	once sync.Once
+	wg    sync.WaitGroup // for listen
+	ended *End           // how the program did, if its supervisor said so, once listen is over
+	once  sync.Once
 }
 
 // hold makes what is needed to start a cell, and listens for what its
@@ -111,8 +111,8 @@ func (h *handle) listen() {
 			h.log.Error("the supervisor of a service is not understood", "err", err)
 			return
 		}
-		if said.Ended != "" {
-			h.why = said.Ended
+		if said.Ended != nil {
+			h.ended = said.Ended
 		}
 		if !said.Proxy || h.proxy == nil {
 			continue
@@ -165,8 +165,8 @@ func (h *handle) close() error {
 			h.groups.remove(h.group)
 		}
 	})
-	if h.why != "" {
-		return errors.New(h.why)
+	if h.ended != nil {
+		return h.ended
 	}
 	return nil
 }

@@ -80,8 +80,8 @@ func readSpec(fd uintptr) (*spec, error) {
 
 // A notice is what a supervisor tells the broker.
 type notice struct {
-	Ended string `json:"ended,omitempty"` // why it ended the program
-	Proxy bool   `json:"proxy,omitempty"` // the listener of the proxy comes with it
+	Ended *End `json:"ended,omitempty"` // how the program ended, unless its exit status says it
+	Proxy bool `json:"proxy,omitempty"` // the listener of the proxy comes with it
 }
 
 const maxNotice = 4 << 10

@@ -146,19 +146,22 @@ func (v *supervisor) run() (int, error) {
 	if !v.spec.Spaces { // the end of the first process of a pid namespace is everybody's
 		endDescendants(empty, v.spec.Cgroup)
 	}
-	code := ws.ExitStatus()
-	if ws.Signaled() {
-		code = 128 + int(ws.Signal())
-	}
 	if why == "" {
 		why = v.outOfMemory()
 	}
+	code := ws.ExitStatus()
+	how := fmt.Sprintf("exit code %d", code)
+	if ws.Signaled() {
+		code = 128 + int(ws.Signal())
+		how = "killed by " + unix.SignalName(ws.Signal())
+	}
 	if why != "" {
-		fmt.Fprintln(os.Stderr, "claudemesh: the service was ended:", why)
-		if b, err := json.Marshal(notice{Ended: why}); err == nil {
+		code = 128 + int(unix.SIGKILL) // whatever became of the program when others of the cell were killed
+	}
+	if ws.Signaled() || why != "" {
+		if b, err := json.Marshal(notice{Ended: &End{how, why}}); err == nil {
 			v.control.Write(b)
 		}
-		code = 137
 	}
 	return code, nil
 }

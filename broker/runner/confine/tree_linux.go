@@ -127,9 +127,9 @@ func (v *supervisor) over() string {
 	}
 	switch limit := v.spec.Memory; {
 	case v.spec.WatchMemory && u.memory > limit && sharedOnce(pids, u.memory) > limit:
-		return fmt.Sprintf("its processes used more than the %d MiB of memory that it has", limit>>20)
+		return outOfMemory(limit)
 	case v.spec.WatchProcesses && u.tasks > v.spec.Processes:
-		return fmt.Sprintf("it had more than the %d processes and threads that it may have", v.spec.Processes)
+		return fmt.Sprintf("too many processes and threads: limit %d", v.spec.Processes)
 	}
 	return ""
 }
