@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type stage struct {
 	events chan Event
 
 	launched chan struct{} // has one when a real program was started
+	left     atomic.Int64  // bytes on the disk
 
 	mu     sync.Mutex
 	builds int // begun
@@ -42,6 +44,7 @@ type stage struct {
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{t: t, began: time.Now(), events: make(chan Event, 1000), launched: make(chan struct{}, 1), built: make(map[string]source.Built)}
+	s.left.Store(1 << 40)
 	s.again(filepath.Join(t.TempDir(), "services"))
 	return s
 }
@@ -50,7 +53,7 @@ func newStage(t testing.TB) *stage {
 func (s *stage) again(dir string) {
 	s.t.Helper()
 	r, err := New(Options{
-		Dir: dir, Log: slog.New(slog.DiscardHandler), Builds: make(chan struct{}, 1),
+		Dir: dir, Log: slog.New(slog.DiscardHandler), Builds: make(chan struct{}, 1), Builder: source.New(source.Options{}),
 		Changed: func(e Event) { s.events <- e },
 	})
 	if err != nil {
@@ -68,6 +71,7 @@ func (s *stage) again(dir string) {
 			return s.commit, nil
 		},
 		start: s.start,
+		room:  func(string) (int64, bool) { return s.left.Load(), true },
 	}
 	s.Runner = r
 }
@@ -173,6 +177,16 @@ func (s *stage) next() Event {
 	case <-time.After(time.Hour): // of the bubble
 		s.t.Fatal("nothing more is told")
 		return Event{}
+	}
+}
+
+// outcome returns the event that ends a deployment.
+func (s *stage) outcome() Event {
+	s.t.Helper()
+	for {
+		if e := s.next(); e.Status != Building && e.Status != Installing {
+			return e
+		}
 	}
 }
 

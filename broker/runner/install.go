@@ -118,12 +118,35 @@ func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) sour
 			limits.MemoryMB = max(limits.MemoryMB, buildMemory)
 			limits.Processes = max(limits.Processes, buildTasks)
 			limits.Network = l.s.r.buildNetwork(spec.Limits, network)
-			return l.s.r.runIn(ctx, confine.Cell{
+			barred := make(chan string, 1)
+			err := l.s.r.runIn(ctx, confine.Cell{
 				Dir: l.s.dir, Write: []string{dir}, Work: work, Args: args, Env: env, Limits: limits,
-				Read: l.s.r.opts.Builder.Trusted(), Unreached: l.s.unreached,
+				Read: l.s.r.opts.Builder.Trusted(), Unreached: func(host, why string) {
+					l.s.unreached(host, why)
+					if why == confine.NotAdmitted && isOf(network, host) {
+						select {
+						case barred <- host:
+						default: // one says it
+						}
+					}
+				},
 			}, log)
+			select {
+			case host := <-barred:
+				if err != nil { // npm would speak of a password
+					return source.Plain(unreached(host, confine.NotAdmitted))
+				}
+			default:
+			}
+			return err
 		},
 	}
+}
+
+// isOf reports whether a host that was not reached is one of a list of host:port.
+// What is asked for in plain HTTP may come without a port.
+func isOf(hosts []string, host string) bool {
+	return slices.Contains(hosts, host) || slices.Contains(hosts, host+":80")
 }
 
 // buildNetwork is what a build may reach: some hosts, or none. Where the machine

@@ -49,6 +49,9 @@ func inStartTime(ctx context.Context) (context.Context, context.CancelFunc) {
 // An endedError is that a program has ended before it has told its tools.
 type endedError struct{ error }
 
+// Unwrap returns how it ended.
+func (e endedError) Unwrap() error { return e.error }
+
 // start starts what is installed and waits until it has told its tools, at most
 // startTime.
 func (l *life) start(ctx context.Context, what install, spec Spec) (*instance, error) {

@@ -19,6 +19,7 @@ type machine struct {
 	load    func(dir string) (source.Built, error)
 	latest  func(context.Context, source.Job) (commit string, err error)
 	start   func(context.Context, program, toolserver.Options) (server, error)
+	room    func(dir string) (bytes int64, known bool) // that is left on the disk
 }
 
 // A program is a confined one that is not started yet. close is called after its
@@ -61,5 +62,6 @@ func (r *Runner) realMachine() machine {
 		start: func(ctx context.Context, p program, opts toolserver.Options) (server, error) {
 			return toolserver.Start(ctx, p.Cmd, opts)
 		},
+		room: confine.Room,
 	}
 }

@@ -56,16 +56,6 @@ func plays(t testing.TB) *stage {
 
 func habits(all ...string) Spec { return Spec{Source: source.Source{Args: all}} }
 
-// outcome returns the event that ends a deployment.
-func (s *stage) outcome() Event {
-	s.t.Helper()
-	for {
-		if e := s.next(); e.Status != Building && e.Status != Installing {
-			return e
-		}
-	}
-}
-
 // text calls a tool and returns the text of its result.
 func (s *stage) text(name, tool string) string {
 	s.t.Helper()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
+	"claudemesh/broker/runner/source"
 	"claudemesh/toolserver"
 	"claudemesh/wire"
 )
@@ -132,10 +134,33 @@ func (s *service) ending(in *instance) string {
 	return s.told(in.Why())
 }
 
-// told is an error as others may read it.
+// told is an error as others may read it. That the disk is full comes first.
 func (s *service) told(err error) string {
-	return wire.Shorten(s.log.redact(err.Error()), maxReason)
+	text := err.Error()
+	if !errors.Is(err, source.ErrFull) && s.isOfFullDisk(err) {
+		text = source.ErrFull.Error() + ": " + text
+	}
+	return wire.Shorten(s.log.redact(text), maxReason)
+}
+
+// littleRoom is how many bytes a program may have left when it found no more. What it
+// says of that is believed up to there: it may mean another disk, as /dev/shm.
+const littleRoom = 16 << 20
+
+// isOfFullDisk reports whether something failed because the disk is full.
+func (s *service) isOfFullDisk(err error) bool {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return true
+	}
+	e, ok := errors.AsType[toolserver.Ending](err)
+	if !ok || !source.SaysFull(e.Said) {
+		return false
+	}
+	left, known := s.r.room(s.r.opts.Dir)
+	return known && left < littleRoom
 }
 
 // unreached puts a host that the service or its build did not get into its log.
-func (s *service) unreached(host, why string) { s.log.note("%.100q is not reached: %s", host, why) }
+func (s *service) unreached(host, why string) { s.log.note("%s", unreached(host, why)) }
+
+func unreached(host, why string) string { return fmt.Sprintf("%.100q is not reached: %s", host, why) }

@@ -92,7 +92,10 @@ func (p *proxy) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-var errAddress = errors.New("the host has an address that services may not reach, unless the broker's operator allows it by --service-allow")
+// NotAdmitted is why a host is not reached whose address Options.Admits refuses.
+const NotAdmitted = "the host has an address that services may not reach, unless the broker's operator allows it by --service-allow"
+
+var errAddress = errors.New(NotAdmitted)
 
 // dialer keeps account of the connections that it makes.
 func (p *proxy) dialer(d *net.Dialer) func(context.Context, string, string) (net.Conn, error) {

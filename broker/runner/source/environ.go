@@ -46,9 +46,10 @@ func pipSettings() []string {
 }
 
 // environ returns the environment of the programs of a job, whose scratch
-// directory is tmp.
+// directory is tmp. They ask a proxy for the machine itself too, where they are
+// given one: their own 127.0.0.1 has no registry.
 func (b *Builder) environ(tmp string, names []string, more ...string) []string {
-	env := []string{"PATH=" + b.getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp, "LANG=C.UTF-8"}
+	env := []string{"PATH=" + b.getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp, "LANG=C.UTF-8", "NO_PROXY=", "no_proxy="}
 	for _, name := range append(trust(), names...) {
 		if v := b.getenv(name); v != "" {
 			env = append(env, name+"="+v)

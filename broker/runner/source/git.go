@@ -17,7 +17,7 @@ import (
 
 // errAddress does not say which address: that would tell a member what names
 // mean in networks that are not its own.
-var errAddress = errors.New("the host of the repository has an address that services may not reach; the broker's operator can allow it")
+var errAddress = errors.New("the host of the repository has an address that services may not reach, unless the broker's operator allows it by --service-allow")
 
 // clone fetches one commit of a repository, and returns its id. Submodules are
 // left out: they would be fetched from wherever the repository says.

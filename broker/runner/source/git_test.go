@@ -185,7 +185,7 @@ func TestWhatGoesIntoALogHasNoSecrets(t *testing.T) {
 	if want := "a [secret] b\nc [secret] d\n[secret]"; log.String() != want {
 		t.Errorf("the log is %q", log.String())
 	}
-	err := (&build{}).explain(errors.New("ran s3cret"), "", []string{"s3cret"})
+	err := (&build{}).explain(errors.New("ran s3cret"), new(tailer), []string{"s3cret"})
 	wantError(t, "an error", err, "ran [secret]")
 }
 

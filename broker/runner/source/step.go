@@ -72,16 +72,24 @@ func (b *build) run(ctx context.Context, s step) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", s.what, b.explain(err, tail.last(), s.secrets))
+	return fmt.Errorf("%s: %w", s.what, b.explain(err, tail, s.secrets))
 }
 
-// explain adds what the program said last to the error that it ended with.
-func (b *build) explain(err error, said string, secrets []string) error {
+// explain adds what the program said last to the error that it ended with, unless
+// it is known better.
+func (b *build) explain(err error, tail *tailer, secrets []string) error {
+	if _, plain := errors.AsType[Plain](err); plain {
+		return err
+	}
+	if SaysFull(string(tail.end)) {
+		return ErrFull
+	}
 	for _, secret := range secrets {
 		if strings.Contains(err.Error(), secret) {
 			err = errors.New(strings.ReplaceAll(err.Error(), secret, redacted))
 		}
 	}
+	said := tail.last()
 	if said == "" {
 		return err
 	}
@@ -123,10 +131,10 @@ func (b *build) measure() error {
 			size += info.Size()
 		}
 		if strings.Count(name, "/") >= MaxNesting {
-			return fmt.Errorf("it made directories that are nested more than %d deep", MaxNesting)
+			return Plain(fmt.Sprintf("it made directories that are nested more than %d deep", MaxNesting))
 		}
 		if files++; size > b.opts.MaxBytes || files > b.opts.MaxFiles {
-			return fmt.Errorf("it made more than the %d MiB or %d files that a service may have", b.opts.MaxBytes>>20, b.opts.MaxFiles)
+			return Plain(fmt.Sprintf("it made more than the %d MiB or %d files that a service may have", b.opts.MaxBytes>>20, b.opts.MaxFiles))
 		}
 		return nil
 	})

@@ -1,9 +1,40 @@
 package source
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
+
+func TestAReasonThatIsKnownHidesWhatAProgramSaid(t *testing.T) {
+	t.Parallel()
+	const limit = Plain("it made more than it may")
+	npm := "npm error code ENOSPC\nnpm error syscall write\nnpm error errno -28\nnpm error nospc ENOSPC: no space left on device, write\n" +
+		"npm error nospc There appears to be insufficient space on your system to finish.\nnpm error A complete log of this run can be found in: /x/_logs/0.log\n"
+	failed := errors.New("exit status 1")
+	for _, c := range []struct {
+		name string
+		err  error
+		said string
+		want string
+	}{
+		{"npm on a full disk", failed, npm, ErrFull.Error()},
+		{"pip on a full disk", failed, "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n", ErrFull.Error()},
+		{"git on a full disk", failed, "fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output\n", ErrFull.Error()},
+		{"a user's share of it", failed, "cp: error writing 'x': Disk quota exceeded\n", ErrFull.Error()},
+		{"a limit, on a full disk too", limit, npm, limit.Error()},
+		{"too many files that are watched", failed, "Error: ENOSPC: System limit for number of file watchers reached\n", "exit status 1: Error: ENOSPC: System limit for number of file watchers reached"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var tail tailer
+			tail.Write([]byte(c.said))
+			if got := (&build{}).explain(c.err, &tail, nil); got.Error() != c.want {
+				t.Errorf("it says\n%s\nand should\n%s", got, c.want)
+			}
+		})
+	}
+}
 
 func TestAnErrorSaysWhatAProgramSaidOfIt(t *testing.T) {
 	t.Parallel()
