@@ -34,6 +34,9 @@ type Head struct {
 // Malformed where p is no JSON object with a type, and BadRequest where the
 // _reqId is not a short string.
 func Peek(p []byte) (Head, error) {
+	if h, ok := peekPlain(p); ok {
+		return h, nil
+	}
 	var raw struct {
 		Type  *Type           `json:"type"`
 		ReqID json.RawMessage `json:"_reqId"`
@@ -58,9 +61,27 @@ func Peek(p []byte) (Head, error) {
 	return h, nil
 }
 
+// peekPlain is Peek for a frame that is plain, and has a head as it should be.
+func peekPlain(p []byte) (h Head, ok bool) {
+	ok = readPlain(p, func(name, value []byte) bool {
+		switch {
+		case string(name) == "type":
+			return setText(&h.Type, value)
+		case string(name) == "_reqId":
+			return setText(&h.ReqID, value)
+		}
+		// encoding/json takes a name in any spelling.
+		return !bytes.EqualFold(name, []byte("type")) && !bytes.EqualFold(name, []byte("_reqId"))
+	})
+	return h, ok && h.Type != "" && len(h.ReqID) <= MaxReqID
+}
+
 // Decode reads the payload of a frame into f. Its error is an *Error with
 // the code BadRequest that names the field.
 func Decode(p []byte, f any) error {
+	if plain, ok := f.(plainFrame); ok && readPlain(p, plain.setPlain) {
+		return nil
+	}
 	err := json.Unmarshal(p, f)
 	if err == nil {
 		return nil

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -54,9 +53,7 @@ func AppendAck(dst []byte, reqID string, a *Ack) []byte {
 	dst = strconv.AppendBool(dst, a.Queued)
 	dst = appendOptional(dst, "outcome", string(a.Outcome))
 	if c := a.Recipients; c != nil {
-		dst = append(dst, `,"recipients":`...)
-		q, _ := json.Marshal(c) // plain integers always encode
-		dst = append(dst, q...)
+		dst = appendCounts(append(dst, `,"recipients":`...), c)
 	}
 	if a.Unknown {
 		dst = append(dst, `,"unknown":true`...)
@@ -67,6 +64,16 @@ func AppendAck(dst []byte, reqID string, a *Ack) []byte {
 	if a.Seq != 0 {
 		dst = append(dst, `,"seq":`...)
 		dst = strconv.AppendInt(dst, a.Seq, 10)
+	}
+	return append(dst, '}')
+}
+
+func appendCounts(dst []byte, c *OutcomeCounts) []byte {
+	dst = strconv.AppendInt(append(dst, `{"sent":`...), int64(c.Sent), 10)
+	dst = strconv.AppendInt(append(dst, `,"held":`...), int64(c.Held), 10)
+	dst = strconv.AppendInt(append(dst, `,"queued":`...), int64(c.Queued), 10)
+	if c.Full != 0 {
+		dst = strconv.AppendInt(append(dst, `,"full":`...), int64(c.Full), 10)
 	}
 	return append(dst, '}')
 }
