@@ -118,6 +118,8 @@ func (m *mesh) pushPage(s *session, page []parcel) error {
 				key = wireKey(a.Key)
 				keys[msg.Sender] = key
 			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			bodies[msg.Seq] = m.encode(msg, key)
 			return nil
 		})
@@ -171,7 +173,8 @@ func (m *mesh) giveBack(s *session, page []parcel) {
 	}
 }
 
-// encode builds the frame of a message, once for all its recipients.
+// encode builds the frame of a message, once for all its recipients. It is
+// called with m.mu held.
 func (m *mesh) encode(msg *store.Message, senderKey string) []byte {
 	p := wire.Push{
 		MessageID: msg.ID, MeshID: m.id, SenderPubkey: senderKey, Priority: wire.Priorities[msg.Priority],
@@ -181,21 +184,11 @@ func (m *mesh) encode(msg *store.Message, senderKey string) []byte {
 	if msg.Schedule != "" {
 		p.ScheduleID, p.ScheduledFor = msg.Schedule, when(msg.Due)
 	}
-	if msg.SenderMember != "" {
-		p.SenderMember = m.memberKey(msg.SenderMember)
+	if mb := m.members[msg.SenderMember]; mb != nil {
+		p.SenderMember = mb.key
 	}
 	if msg.Subtype == wire.SubtypeWebhook || msg.Subtype == wire.SubtypeSystem {
 		m.encodeNotification(&p, msg)
 	}
 	return wire.AppendPush(make([]byte, 0, 512+len(msg.Ciphertext)), &p)
-}
-
-// memberKey returns the key of a member, or "" of one who is no longer there.
-func (m *mesh) memberKey(id string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if mb := m.members[id]; mb != nil {
-		return mb.key
-	}
-	return ""
 }

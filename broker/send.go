@@ -3,10 +3,9 @@ package broker
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash"
-	"io"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -125,7 +124,6 @@ func (m *mesh) deliver(c *call, msg *store.Message, plan *plan) {
 // tells what comes of it, and then pushes it to whom it may be pushed now. It
 // runs after the commit, in the order of the commits; tell runs with m.mu held.
 func (m *mesh) distribute(msg *store.Message, senderKey string, plan *plan, tell func(*wire.OutcomeCounts)) {
-	data := m.encode(msg, senderKey)
 	counts := &wire.OutcomeCounts{Full: plan.full}
 	type delivery struct {
 		to *session
@@ -146,6 +144,10 @@ func (m *mesh) distribute(msg *store.Message, senderKey string, plan *plan, tell
 		count(counts, outcome)
 	}
 	tell(counts)
+	if len(direct) == 0 {
+		return
+	}
+	data := m.encode(msg, senderKey)
 	for _, d := range direct {
 		m.handTo(d.to, d.parcel, data)
 	}
@@ -247,22 +249,19 @@ func setOutcome(ack *wire.Ack, c *wire.OutcomeCounts, recipients int) {
 
 // digestOf is the SHA-256 of what makes two sends the same message: each
 // field with its length before it.
-func digestOf(req *wire.Send) (d [32]byte) {
-	h := sha256.New()
+func digestOf(req *wire.Send) [sha256.Size]byte {
+	text := make([]byte, 0, 1024) // on the stack, for most
 	for _, f := range []string{req.TargetSpec, string(req.Priority), req.Nonce, req.Ciphertext, req.ReplyTo, string(req.Receipt)} {
-		writeField(h, f)
+		text = appendSized(text, f)
 	}
 	for _, key := range req.Exclude {
-		writeField(h, key)
+		text = appendSized(text, key)
 	}
-	h.Sum(d[:0])
-	return d
+	return sha256.Sum256(text)
 }
 
-func writeField(h hash.Hash, s string) {
-	n := len(s)
-	h.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
-	io.WriteString(h, s)
+func appendSized(dst []byte, s string) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
 // receiptLevel is how receipts that were asked for are stored.

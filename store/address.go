@@ -77,7 +77,7 @@ func (rx *Rx) AddressesByPrefix(prefix string, limit int) ([]Address, error) {
 // another member's; a revoked one who was enrolled again with the same key
 // gets its addresses back.
 func (tx *Tx) EnsureAddress(key, kind, member string, now time.Time) (Address, error) {
-	a, err := tx.Address(key)
+	a, err := tx.knownAddress(key)
 	if errors.Is(err, ErrNotFound) {
 		if _, err := tx.insert(insertAddress, key, kind, null(member), now, now); err != nil {
 			return Address{}, err
@@ -97,8 +97,29 @@ func (tx *Tx) EnsureAddress(key, kind, member string, now time.Time) (Address, e
 		return a, nil
 	}
 	a.Kind, a.MemberID = kind, member
+	delete(tx.db.known, key)
 	_, err = tx.exec(updateAddress, kind, member, a.ID)
 	return a, err
+}
+
+// maxKnown is how many addresses are kept in memory.
+const maxKnown = 4096
+
+// knownAddress is Address for one that is wanted again soon, as those are that
+// messages go to. When it was last used is not to be relied on.
+func (tx *Tx) knownAddress(key string) (Address, error) {
+	if a, ok := tx.db.known[key]; ok {
+		return a, nil
+	}
+	a, err := tx.Address(key)
+	if err != nil {
+		return Address{}, err
+	}
+	if len(tx.db.known) >= maxKnown {
+		clear(tx.db.known)
+	}
+	tx.db.known[a.Key] = a
+	return a, nil
 }
 
 // mayTake returns ErrConflict if a belongs to somebody else than member.

@@ -46,9 +46,10 @@ type DB struct {
 	failing atomic.Bool  // the newest batch could not be committed
 
 	// Owned by the writer's goroutine once it runs.
-	seq  int64 // the newest given out
-	sent *sentIndex
-	head AuditHead // of the batch under way, if there is one
+	seq   int64 // the newest given out
+	sent  *sentIndex
+	known map[string]Address // by key: some of those that are as stored
+	head  AuditHead          // of the batch under way, if there is one
 }
 
 // Open opens the file at path, makes it if need be, and brings its tables up
@@ -80,6 +81,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
 		sent:   newSentIndex(maxSent),
+		known:  make(map[string]Address),
 	}
 	for range readers {
 		db.reads <- nil

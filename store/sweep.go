@@ -38,6 +38,7 @@ func (tx *Tx) SweepAddresses(before time.Time, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	clear(tx.db.known)
 	for _, id := range stale {
 		if _, err := tx.exec(deleteAddress, id); err != nil {
 			return 0, err

@@ -111,7 +111,7 @@ func (db *DB) write(c *conn) {
 		head := db.head
 		err := db.commit(c, batch)
 		if err != nil {
-			db.head = head
+			db.forget(head)
 		}
 		db.failing.Store(err != nil)
 		for _, w := range batch {
@@ -215,13 +215,20 @@ func (db *DB) attempt(c *conn, w *write) error {
 		return c.fatal
 	}
 	if w.err != nil {
-		db.head = head
+		db.forget(head)
 		if _, err := c.exec("ROLLBACK TO w"); err != nil {
 			return err
 		}
 	}
 	_, err := c.exec("RELEASE w")
 	return err
+}
+
+// forget drops from memory what came of writes that were undone; head is of
+// before them.
+func (db *DB) forget(head AuditHead) {
+	db.head = head
+	clear(db.known)
 }
 
 // attemptPlain runs a write that changes nothing if it fails.
