@@ -206,7 +206,7 @@ func (s *Scenario) checkDeeds() error {
 			if err := d.check(s); err != nil {
 				return err
 			}
-			planned += p.Count * d.occasions(s.Duration) * d.Times
+			planned += p.Count * d.occasions() * d.Times
 			if planned > maxPlanned {
 				return d.wrong("", "with it the scenario would have more than %d messages", maxPlanned)
 			}
@@ -242,7 +242,7 @@ func (d *Deed) check(s *Scenario) error {
 }
 
 // occasions returns how often a deed is due.
-func (d *Deed) occasions(duration Minutes) int {
+func (d *Deed) occasions() int {
 	if d.At != nil {
 		return 1
 	}

@@ -113,7 +113,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for i := range s.Personas {
 			for j := range s.Personas[i].Does {
-				if d := &s.Personas[i].Does[j]; d.Chance == nil || d.Times < 1 || d.occasions(s.Duration) < 0 {
+				if d := &s.Personas[i].Does[j]; d.Chance == nil || d.Times < 1 || d.occasions() < 0 {
 					t.Fatalf("a deed that cannot be done is taken: %+v", d)
 				}
 			}

@@ -63,7 +63,7 @@ func peerFileReadCommand() Command {
 				}
 				content, err := c.PeerFile(ctx, to.Target.Name, args[1])
 				if err != nil {
-					return peerFileHint(err, to)
+					return peerFileHint(err)
 				}
 				out := peerFileJSON{Peer: to.Target.Name, Path: args[1], Size: len(content), Here: c.FileHere(ctx, to.Target.Name, args[1], content)}
 				if saveTo != "" {
@@ -129,7 +129,7 @@ name, as in *.go, or by path if it has a /, as in src/**/*.go.`,
 				}
 				res, err := c.PeerFiles(ctx, to.Target.Name, dir, pattern)
 				if err != nil {
-					return peerFileHint(err, to)
+					return peerFileHint(err)
 				}
 				out := peerDirJSON{to.Target.Name, dir, append([]string{}, res.Entries...), res.More, c.DirHere(ctx, to.Target.Name, dir, res.Entries)}
 				if env.JSON {
@@ -160,7 +160,7 @@ func onePeer(ctx context.Context, c *peer.Client, text string) (peer.Resolved, e
 }
 
 // peerFileHint adds to a failure to get at a peer's files what can be done.
-func peerFileHint(err error, to peer.Resolved) error {
+func peerFileHint(err error) error {
 	switch {
 	case errors.Is(err, &wire.Error{Code: wire.PeerNotFound}):
 		return WithHint(err, "`claudemesh peers` shows who is connected")

@@ -39,7 +39,7 @@ func buildRoot(s *spec) error {
 	if err := unix.Chdir("/"); err != nil {
 		return err
 	}
-	if err := errors.Join(bindAll(s), ownDevices(s), ownProc(s), ownEtc(s)); err != nil {
+	if err := errors.Join(bindAll(s), ownDevices(), ownProc(s), ownEtc(s)); err != nil {
 		return err
 	}
 	if err := unix.Unmount(aside, unix.MNT_DETACH); err != nil {
@@ -148,7 +148,7 @@ func restrict(path string, readOnly bool) error {
 }
 
 // ownDevices makes a /dev.
-func ownDevices(s *spec) error {
+func ownDevices() error {
 	for _, path := range devices() {
 		if _, err := bind(path, path, false); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
