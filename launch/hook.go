@@ -40,6 +40,8 @@ type HookRun struct {
 	// StandIn gets the mail where no process holds the session; nil for not at
 	// all.
 	StandIn func(context.Context, Unheld) (StandIn, error)
+
+	slower int // all may take so many times as long, if it is not 0; set in tests
 }
 
 // hookInput is what the host tells a hook.
@@ -53,7 +55,7 @@ type hookInput struct {
 // seen to the turn. It takes 2 s at most. The error is for whoever looks for
 // a fault; a hook tells the host nothing of it.
 func Hook(ctx context.Context, r HookRun) error {
-	limit, cancel := context.WithTimeout(ctx, r.time()+confirmTime)
+	limit, cancel := context.WithTimeout(ctx, r.time()+r.atMost(confirmTime))
 	defer cancel()
 	done := make(chan error, 1)
 	// What hangs in the system in spite of ctx must not hold up the host: it
@@ -74,17 +76,20 @@ func Hook(ctx context.Context, r HookRun) error {
 // time is how long the hook may take before it has printed.
 func (r *HookRun) time() time.Duration {
 	if r.Event == sessionStart {
-		return startTime
+		return r.atMost(startTime)
 	}
-	return hookTime
+	return r.atMost(hookTime)
 }
+
+// atMost is what may take d, unless the hook is slower.
+func (r *HookRun) atMost(d time.Duration) time.Duration { return d * time.Duration(max(1, r.slower)) }
 
 func (r *HookRun) run(ctx context.Context) error {
 	status, known := statusOf(r.Event)
 	if !known {
 		return fmt.Errorf("unknown event %q", r.Event)
 	}
-	in, err := readInput(ctx, r.Stdin)
+	in, err := readInput(ctx, r.Stdin, r.atMost(stdinTime))
 	if err != nil {
 		return err
 	}
@@ -110,14 +115,14 @@ func (r *HookRun) run(ctx context.Context) error {
 // others.
 func (r *HookRun) ask(ctx context.Context, box Mailbox, status wire.Status, in hookInput) (printed bool, err error) {
 	if status != "" {
-		err = report(ctx, box, status)
+		err = r.report(ctx, box, status)
 	}
 	printed, fault := r.mail(ctx, box, in)
 	return printed, errors.Join(err, fault)
 }
 
-func report(ctx context.Context, box Mailbox, status wire.Status) error {
-	ctx, cancel := context.WithTimeout(ctx, reportTime)
+func (r *HookRun) report(ctx context.Context, box Mailbox, status wire.Status) error {
+	ctx, cancel := context.WithTimeout(ctx, r.atMost(reportTime))
 	defer cancel()
 	return box.Report(ctx, peer.StatusReport{Status: status, Source: wire.SourceHook})
 }
@@ -137,13 +142,13 @@ func statusOf(event string) (status wire.Status, known bool) {
 	return status, status.Valid()
 }
 
-// readInput reads what the host tells, for 0.5 s at most. Nothing, and what is
+// readInput reads what the host tells, for so long at most. Nothing, and what is
 // no JSON, tells nothing.
-func readInput(ctx context.Context, stdin io.Reader) (in hookInput, err error) {
+func readInput(ctx context.Context, stdin io.Reader, within time.Duration) (in hookInput, err error) {
 	if stdin == nil {
 		return in, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, stdinTime)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	data := make(chan []byte, 1)
 	go func() { // ends with the process if nobody closes the pipe
@@ -197,7 +202,7 @@ func (r *HookRun) post(ctx context.Context, status wire.Status, in hookInput) er
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	ctx, cancel := context.WithTimeout(ctx, r.atMost(reportTime))
 	defer cancel()
 	h := wire.HookStatus{Cwd: in.Cwd, Status: status, SessionID: r.sessionID(in)}
 	if h.Cwd == "" {
@@ -249,12 +254,12 @@ func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) (prin
 	if err := r.print(a.Text); err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.atMost(confirmTime))
 	defer cancel()
 	err = session.Shown(ctx, shown(req.Way, a))
 	if r.Event == stop {
 		countStop(r.Getenv)
-		err = errors.Join(err, report(ctx, session, wire.Working)) // the turn goes on
+		err = errors.Join(err, r.report(ctx, session, wire.Working)) // the turn goes on
 	}
 	return true, err
 }

@@ -16,10 +16,13 @@ import (
 	"claudemesh/wire"
 )
 
+// patient gives hooks the time that a busy machine may need.
+const patient = 60
+
 func runHook(t *testing.T, event, stdin string, getenv func(string) string) (string, error) {
 	t.Helper()
 	var out strings.Builder
-	err := Hook(t.Context(), HookRun{Event: event, Getenv: getenv, ConfigDir: t.TempDir(), Stdin: strings.NewReader(stdin), Stdout: &out})
+	err := Hook(t.Context(), HookRun{Event: event, Getenv: getenv, ConfigDir: t.TempDir(), Stdin: strings.NewReader(stdin), Stdout: &out, slower: patient})
 	return out.String(), err
 }
 
@@ -100,7 +103,7 @@ func TestHookThatHearsNothingEnds(t *testing.T) {
 	silent, w := io.Pipe()
 	defer w.Close()
 	var out strings.Builder
-	if err := Hook(t.Context(), HookRun{Event: "PostToolUse", Getenv: getenv, Stdin: silent, Stdout: &out}); err != nil || out.Len() == 0 {
+	if err := Hook(t.Context(), HookRun{Event: "PostToolUse", Getenv: getenv, Stdin: silent, Stdout: &out, slower: 6}); err != nil || out.Len() == 0 {
 		t.Errorf("printed %q, %v", &out, err)
 	}
 	if _, reports, _ := s.record(); len(reports) != 1 {
@@ -129,7 +132,7 @@ func TestHookAsksTheProcessThatCameWhileItStoodIn(t *testing.T) {
 			var out strings.Builder
 			err := Hook(t.Context(), HookRun{
 				Event: event, ConfigDir: t.TempDir(), Stdin: strings.NewReader(`{"session_id": "` + testSessionID + `"}`), Stdout: &out,
-				Getenv: testEnv(nil),
+				Getenv: testEnv(nil), slower: patient,
 				StandIn: func(context.Context, Unheld) (StandIn, error) {
 					s, _ = newTestSession(t, "hello from a peer")
 					return emptyBox{}, nil
@@ -203,7 +206,7 @@ func TestHookReportsToTheBrokersWhereNoSessionAnswers(t *testing.T) {
 	var out strings.Builder
 	err = Hook(t.Context(), HookRun{
 		Event: "Stop", ConfigDir: dir, Stdout: &out, Stdin: strings.NewReader(`{"session_id": "s", "cwd": "/project"}`),
-		Getenv: testEnv(map[string]string{"CLAUDE_PID": "77"}),
+		Getenv: testEnv(map[string]string{"CLAUDE_PID": "77"}), slower: patient,
 	})
 	if !errors.Is(err, peer.ErrUnreachable) || out.Len() > 0 {
 		t.Errorf("printed %q, error %v", &out, err)

@@ -53,7 +53,7 @@ func Wait(ctx context.Context, r WaitRun) (woke bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	in, err := readInput(ctx, r.Stdin)
+	in, err := readInput(ctx, r.Stdin, stdinTime)
 	if err != nil {
 		return false, err
 	}
