@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type stdioClient struct {
 	stderr *tail
 	next   int
 	quit   chan struct{} // closed by stop
+	once   sync.Once     // stops it
 	done   chan struct{} // closed when the reader has ended
 }
 
@@ -64,18 +66,22 @@ func (s *stdioClient) read(out io.Reader) {
 	}
 }
 
-// stop ends the server and waits for it.
+// stop ends the server, if it has not ended, and waits for it.
 func (s *stdioClient) stop() {
-	s.stdin.Close()
-	close(s.quit)
-	late := time.AfterFunc(serverGrace, func() { s.cmd.Process.Kill() })
-	<-s.done
-	s.cmd.Wait()
-	late.Stop()
+	s.once.Do(func() {
+		s.stdin.Close()
+		close(s.quit)
+		late := time.AfterFunc(serverGrace, func() { s.cmd.Process.Kill() })
+		<-s.done
+		s.cmd.Wait()
+		late.Stop()
+	})
 }
 
-// explain adds to an error what the server said on its standard error.
+// explain stops the server, for only then all that it said is known, and adds to
+// an error what it said on its standard error.
 func (s *stdioClient) explain(err error) error {
+	s.stop()
 	if said := strings.TrimSpace(s.stderr.String()); said != "" {
 		return fmt.Errorf("the MCP server does not work: %w; it says: %s", err, said)
 	}
