@@ -14,10 +14,11 @@ import (
 
 const (
 	maxSettingsBytes = 64 << 20 // the host program keeps histories in its file
-	lockWait         = 5 * time.Second
 	// staleLock is the age from which the host program, too, takes a lock for
 	// left behind by a process that died.
 	staleLock = 10 * time.Second
+	// lockWait is longer, so that a lock left behind just now is not in the way.
+	lockWait = 20 * time.Second
 )
 
 // errChanged says that a settings file was written while it was being changed.
@@ -125,7 +126,7 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 	return err
 }
 
-// lockFile takes the lock of a settings file, waiting up to 5 s.
+// lockFile takes the lock of a settings file, waiting up to lockWait.
 func lockFile(ctx context.Context, path string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
@@ -147,19 +148,27 @@ func lockFile(ctx context.Context, path string) (release func(), err error) {
 	}
 }
 
-// breakStale removes a lock that a process left behind. It is moved away
-// first, so that of several that find it stale one removes it; a lock that
-// turns out to be fresh is put back.
+// breakStale removes a lock that a process left behind. Of several that find it
+// stale one at a time looks again and removes it, under a lock of its own: whoever
+// did not look again would remove the lock that another has taken since.
 func breakStale(dir string) {
-	if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < staleLock {
+	if !isStale(dir) {
 		return
 	}
-	aside := fmt.Sprintf("%s.%d", dir, os.Getpid())
-	if os.Rename(dir, aside) != nil {
+	turn := dir + ".break"
+	if os.Mkdir(turn, 0o700) != nil {
+		if isStale(turn) { // who had it died over it
+			os.Remove(turn)
+		}
 		return
 	}
-	if info, err := os.Stat(aside); err == nil && time.Since(info.ModTime()) < staleLock && os.Rename(aside, dir) == nil {
-		return
+	defer os.Remove(turn)
+	if isStale(dir) {
+		os.Remove(dir)
 	}
-	os.Remove(aside)
+}
+
+func isStale(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && time.Since(info.ModTime()) >= staleLock
 }
