@@ -87,12 +87,12 @@ func (m *mesh) skillDeploy(c *call, req wire.SkillDeploy) error {
 		return err
 	}
 	if m.tryBackground(func() {
-		defer end()
 		var answer wire.Frame
 		answer, err := m.deploySkill(ctx, c, src)
 		if err != nil {
 			answer = c.srv.report(c.head, err)
 		}
+		end() // who is answered may deploy the next
 		c.reply(c.head.ReqID, answer)
 	}) {
 		return nil
