@@ -246,10 +246,11 @@ func TestServersGoWithThePresenceOfTheirHost(t *testing.T) {
 			t.Error(text)
 		}
 
-		bob.command(false) // hosts nothing
+		command := bob.command(false)
 		if s := a.servers()["kept"]; s["online"] != false {
 			t.Errorf("a command hosts it: %v", s)
 		}
+		command.leave()
 		host = b.connect(bob.hello("other", func(h *wire.Hello) { h.DisplayName = "bob-2" }))
 		for _, p := range []*testPeer{a, host} {
 			if e := p.event("mcp_restored"); e["serverName"] != "kept" || e["hostedBy"] != "bob-2" {
@@ -263,8 +264,9 @@ func TestServersGoWithThePresenceOfTheirHost(t *testing.T) {
 		}
 
 		host.leave()
+		a.leave() // with nobody there a month is over soon
 		pass(wire.MaxServerAway + time.Hour)
-		if all := a.servers(); len(all) != 0 {
+		if all := b.join("carol").modern("c").servers(); len(all) != 0 {
 			t.Errorf("after a month there are %v", all)
 		}
 	})
