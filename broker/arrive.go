@@ -71,6 +71,12 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 		if a.notices, err = tx.Notices(mb.addr, maxNotices); err != nil {
 			return err
 		}
+		if err := m.tellMissed(tx, a.own, addr.Key); err != nil {
+			return err
+		}
+		if err := m.tellMissed(tx, a.shared, mb.key); err != nil {
+			return err
+		}
 	}
 	if h.Transient {
 		m.greet(a, nil)

@@ -117,6 +117,9 @@ func TestWhatNoPeerWroteIsShown(t *testing.T) {
 	filled, event := hook, wire.Push{SenderPubkey: "system", Subtype: wire.SubtypeSystem, Event: wire.EventWatchTriggered, Seq: 1,
 		EventData: []byte(`{"watchId":"w_1","url":"http://x/","label":"up","oldValue":"","newValue":"error: no","failing":true}`)}
 	filled.Text = "built"
+	gone, unknown := event, event
+	gone.Event, gone.EventData = wire.EventEventsMissed, []byte(`{"total":110,"sources":[{"kind":"webhook","name":"ci","count":100},{"kind":"watch","count":7},{"count":3}]}`)
+	unknown.Event, unknown.EventData = "of_later", []byte(`{"a":1}`)
 	for _, tc := range []struct {
 		push wire.Push
 		text string
@@ -124,6 +127,9 @@ func TestWhatNoPeerWroteIsShown(t *testing.T) {
 		{hook, `[webhook:ci] {"a":1}`},
 		{filled, "built"},
 		{event, "[WATCH] up: (nothing) → error: no\nhttp://x/\nIt is looked at more and more seldom; you are told when it answers again.\n(watch w_1)"},
+		{gone, "[MISSED] 110 older messages of webhooks and watches gave way before you had them, and will not come:\n" +
+			"100 of the webhook ci\n7 of a watch that was deleted\n3 of others"},
+		{unknown, `[of_later] {"a":1}`},
 	} {
 		tc.push.MessageID, tc.push.MeshID = "m", testMesh
 		if r := c.open(&tc.push); r.Text() != tc.text || r.Failure != "" || r.Authenticated || string(r.EventData) != string(tc.push.EventData) {

@@ -6,12 +6,12 @@ import (
 )
 
 const selectGoneSessions = `SELECT ` + sessionColumns + ` FROM session s WHERE online = 0 AND saved < ?
-		AND EXISTS (SELECT 1 FROM member WHERE id = s.member_id AND revoked IS NULL) AND EXISTS (
-		SELECT 1 FROM delivery WHERE recipient = s.address AND state < 2)
+		AND EXISTS (SELECT 1 FROM member WHERE id = s.member_id AND revoked IS NULL) AND (
+		EXISTS (SELECT 1 FROM delivery WHERE recipient = s.address AND state < 2) OR EXISTS (SELECT 1 FROM missed WHERE recipient = s.address))
 	LIMIT ?`
 
 // GoneSessions lists at most limit sessions that have not been online since
-// that time and for whom something waits.
+// that time and for whom something waits, or who are to be told what they missed.
 func (rx *Rx) GoneSessions(since time.Time, limit int) ([]*Session, error) {
 	return rx.sessions(selectGoneSessions, since, limit)
 }

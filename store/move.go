@@ -17,10 +17,13 @@ const (
 // MoveDeliveries gives everything that waits for one address to another, and
 // returns the seqs that are new to it, in order. Where the other has the same
 // message already, one of the two is dropped. A delivery that was confirmed
-// but not seen waits anew. The trail follows.
+// but not seen waits anew. The trail follows, and what the one has missed.
 func (tx *Tx) MoveDeliveries(from, to int64, at time.Time) ([]int64, error) {
 	if from == to {
 		return nil, nil
+	}
+	if err := tx.moveMissed(from, to); err != nil {
+		return nil, err
 	}
 	var seqs, moved []int64
 	err := tx.each(selectMovable, []any{from}, func(r row) error {

@@ -57,7 +57,7 @@ var mayScan = map[string]string{
 	"selectFileSizes":       "ids and sizes of ten thousand at most, at Open and once an hour",
 }
 
-var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|task|reservation|schedule|schedule_request|webhook|watch|audit|audit_base|mcp_server|a|d|m|n|o|s)\b`)
+var scans = regexp.MustCompile(`^SCAN (message|delivery|moved|address|session|member|invite|notice|walk|mesh|state|memory|context|tally|stream|stream_entry|subscription|skill|file|file_key|file_access|task|reservation|schedule|schedule_request|webhook|watch|audit|audit_base|mcp_server|missed|a|d|m|n|o|s)\b`)
 
 // Every statement of the package is prepared, and its plan must go by a key.
 func TestNoStatementScansATable(t *testing.T) {

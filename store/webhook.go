@@ -11,6 +11,7 @@ const (
 	insertWebhook  = `INSERT INTO webhook (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectWebhook  = `SELECT ` + webhookColumns + ` FROM webhook WHERE name = ?`
 	selectHook     = `SELECT ` + webhookColumns + ` FROM webhook WHERE hash = ?`
+	selectHookByID = `SELECT ` + webhookColumns + ` FROM webhook WHERE id = ?`
 	selectWebhooks = `SELECT ` + webhookColumns + ` FROM webhook ORDER BY name`
 	countWebhooks  = `SELECT count(*) FROM webhook`
 	updateWebhook  = `UPDATE webhook SET hash = ?, signing = ? WHERE id = ?`
@@ -72,6 +73,11 @@ func (rx *Rx) Webhook(name string) (*Webhook, error) {
 // if there is none.
 func (rx *Rx) WebhookByHash(hash [32]byte) (*Webhook, error) {
 	return rx.webhook(selectHook, hash[:])
+}
+
+// WebhookByID returns the webhook with that id: ErrNotFound if there is none.
+func (rx *Rx) WebhookByID(id string) (*Webhook, error) {
+	return rx.webhook(selectHookByID, id)
 }
 
 func (rx *Rx) webhook(query string, key any) (*Webhook, error) {

@@ -234,7 +234,7 @@ func (d *docs) referencedTypes(b *strings.Builder, heading string, ts []reflect.
 }
 
 func eventBodies() []any {
-	return []any{PeerEvent{}, ProfileUpdated{}, MessageExpired{}, SkillShared{}, SkillRemoved{}, Tick{}, ClockPaused{}, MCPEvent{}, MCPDeployed{}, MCPUndeployed{}, MCPScopeChanged{}, MCPCrashed{}, MCPUpdated{}, WatchTriggered{}}
+	return []any{PeerEvent{}, ProfileUpdated{}, MessageExpired{}, SkillShared{}, SkillRemoved{}, Tick{}, ClockPaused{}, MCPEvent{}, MCPDeployed{}, MCPUndeployed{}, MCPScopeChanged{}, MCPCrashed{}, MCPUpdated{}, WatchTriggered{}, EventsMissed{}}
 }
 
 func (d *docs) events() string {

@@ -24,6 +24,7 @@ const (
 	EventMCPCrashed      = "mcp_crashed"       // MCPCrashed
 	EventMCPUpdated      = "mcp_updated"       // MCPUpdated
 	EventWatchTriggered  = "watch_triggered"   // WatchTriggered
+	EventEventsMissed    = "events_missed"     // EventsMissed
 )
 
 // PeerEvent tells of a session that came, went, showed or hid itself.

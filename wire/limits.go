@@ -152,6 +152,7 @@ const (
 	MaxSigningSecret = 256
 	MaxDeliveryID    = 200 // of the sender's id of what it posts; what is longer is none
 	KeptEvents       = 50  // of one webhook or watch that one recipient has not seen; older ones give way
+	MaxMissedSources = 20  // that events_missed names
 )
 
 // Limits of watches. How many there may be is a setting of the broker.

@@ -33,6 +33,9 @@ func sender(r *peer.Record) string {
 	case wire.SubtypeWebhook:
 		return "webhook " + name + " (whoever knows its URL may have written this)"
 	case wire.SubtypeSystem:
+		if r.Event == wire.EventEventsMissed {
+			return "the broker (of webhooks and watches, whose names members of the mesh gave them)"
+		}
 		return "the broker, of a URL that it watches for you (who runs that site wrote the values)"
 	}
 	proof := "not authenticated: anyone of the mesh or its broker may have written this"
