@@ -20,6 +20,7 @@ type arrival struct {
 	seen    *wire.Time // when the member was here last, if its state was restored
 	summary string     // its summary then
 	here    bool       // it comes back to its presence
+	clock   bool       // it was here when the end of the broker paused the clock
 }
 
 // admit makes c the connection of h's session, in one transaction. Once that is on disk c
@@ -90,7 +91,7 @@ func (m *mesh) prepare(tx *store.Tx, a *arrival, h *wire.Hello, mb *member) erro
 	if err != nil {
 		return err
 	}
-	a.here = saved != nil && saved.Online
+	a.here, a.clock = saved != nil && saved.Online, m.sawClock(saved)
 	if saved == nil {
 		if saved, err = m.lastOf(tx, mb); err != nil {
 			return err
@@ -225,7 +226,7 @@ func (m *mesh) arrive(a *arrival) {
 	if prev == nil && !s.hello.Transient && !s.hidden {
 		m.announce(s, a.seen, a.summary)
 	}
-	if a.here {
+	if a.clock {
 		m.tellClock(s)
 	}
 	m.pushNotices(s, a.notices)

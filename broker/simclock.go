@@ -22,9 +22,9 @@ const (
 type simState struct {
 	alarm   *alarm // for the next tick
 	ticking bool   // guarded by mesh.mu
-	// ended is where the end of the broker paused the clock, nil if it did not, or the
+	// ended is the clock that the end of the broker paused, nil if it did not, or the
 	// clock was turned since; guarded by mesh.mu.
-	ended *wire.ClockPaused
+	ended *store.SimClock
 
 	// Owned by the writer's goroutine.
 	begun time.Time // zero where it must begin anew
@@ -105,7 +105,7 @@ func (m *mesh) turnClock(by actor, change func(c *store.SimClock, now time.Time)
 		if c, err = change(c, now); c == nil || err != nil {
 			return err
 		}
-		c.Changed = now
+		c.Changed, c.Ended = now, false
 		if err := tx.SaveSimClock(c); err != nil {
 			return err
 		}
@@ -209,21 +209,34 @@ func (m *mesh) pauseIfEmpty() {
 // have shown since nobody has seen.
 func (m *mesh) restoreClock(tx *store.Tx) error {
 	c, err := optional(tx.SimClock())
-	if err != nil || c == nil || c.Paused {
+	if err != nil || c == nil || c.Paused && !c.Ended {
 		return err
 	}
-	c.Paused, c.Changed = true, time.Now()
-	m.sim.ended = &wire.ClockPaused{Tick: c.Tick, SimTime: wire.Time(c.Time), Speed: wire.Speed(c.Speed)} // nobody else has the mesh yet
+	m.sim.ended = c // nobody else has the mesh yet
+	if c.Paused {
+		return nil // by an earlier end, and stands since
+	}
+	c.Paused, c.Ended, c.Changed = true, true, time.Now()
 	return tx.SaveSimClock(c)
+}
+
+// sawClock reports whether the presence that r describes, nil for none, began before
+// the end of the broker paused the clock, and was not over then.
+func (m *mesh) sawClock(r *store.Session) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.sim.ended
+	return r != nil && c != nil && (r.Online || r.Connected.Before(c.Changed) && !r.LastSeen.Before(c.Changed))
 }
 
 // tellClock tells a session that was here when the broker ended that the clock was
 // paused by that. It is called with m.mu held.
 func (m *mesh) tellClock(s *session) {
-	if m.sim.ended == nil {
-		return
+	c := m.sim.ended
+	if c == nil {
+		return // turned since
 	}
-	data, err := json.Marshal(m.sim.ended)
+	data, err := json.Marshal(wire.ClockPaused{Tick: c.Tick, SimTime: wire.Time(c.Time), Speed: wire.Speed(c.Speed)})
 	if err != nil {
 		m.log.Error("encode event", "event", wire.EventClockPaused, "err", err)
 		return
@@ -248,5 +261,10 @@ func (m *mesh) forgetClock(tx *store.Tx, now time.Time) error {
 	if err != nil || !empty || !c.Paused || now.Sub(c.Changed) < keepClock || !waits.IsZero() {
 		return err
 	}
+	tx.AfterCommit(func() {
+		m.mu.Lock()
+		m.sim.ended = nil
+		m.mu.Unlock()
+	})
 	return tx.DeleteSimClock()
 }

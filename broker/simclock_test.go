@@ -219,8 +219,8 @@ func TestTheClockSurvivesARestart(t *testing.T) {
 	})
 }
 
-// Who was there when a restart paused the clock is told when it is back, until
-// somebody turns the clock.
+// Who was there when a restart paused the clock is told when it is back, after
+// further restarts too, until somebody turns the clock.
 func TestARestartThatPausesTheClockIsTold(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *testBroker) {
@@ -232,6 +232,9 @@ func TestARestartThatPausesTheClockIsTold(t *testing.T) {
 				}
 			}
 			return all
+		}
+		stands := func(all []map[string]any, c map[string]any) bool {
+			return len(all) == 1 && all[0]["tick"] == c["tick"] && all[0]["simTime"] == c["simTime"] && all[0]["speed"] == 60.0
 		}
 		come := func(m *testMember, key seal.PrivateKey) *testPeer { return b.connect(m.keyed(m.hello("s"), key)) }
 		ann, bob, annKey, bobKey := b.join("ann"), b.join("bob"), must(seal.Generate()), must(seal.Generate())
@@ -247,16 +250,29 @@ func TestARestartThatPausesTheClockIsTold(t *testing.T) {
 		before := p.clock("get_clock")
 		b.restart()
 		p = come(ann, annKey)
-		all := told(p)
-		if len(all) != 1 || all[0]["tick"] != before["tick"] || all[0]["simTime"] != before["simTime"] || all[0]["speed"] != 60.0 {
+		if all := told(p); !stands(all, before) {
 			t.Errorf("told %v, and before it was %v", all, before)
 		}
+		b.restart()
+		p = come(ann, annKey)
+		if all := told(p); !stands(all, before) {
+			t.Errorf("after another restart: %v", all)
+		}
+		b.restart()
+		pass(wire.Grace + time.Minute)
+		b.restart()
+		if all := told(come(bob, bobKey)); !stands(all, before) {
+			t.Errorf("who comes when its grace is over: %v", all)
+		}
+		p = come(ann, annKey)
 		if all := told(b.join("dan").modern("d")); len(all) != 0 {
 			t.Errorf("a newcomer is told %v", all)
 		}
 		p.clock("resume_clock")
+		p.clock("pause_clock")
+		b.restart()
 		if all := told(come(bob, bobKey)); len(all) != 0 {
-			t.Errorf("after it was resumed: %v", all)
+			t.Errorf("after somebody has turned it: %v", all)
 		}
 	})
 }

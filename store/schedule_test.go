@@ -59,7 +59,7 @@ func TestSchedules(t *testing.T) {
 
 func TestSimClock(t *testing.T) {
 	db := open(t)
-	c := &SimClock{Speed: 2.5, Tick: 3, Time: epoch.Add(3 * time.Minute), Started: epoch, Changed: epoch}
+	c := &SimClock{Speed: 2.5, Tick: 3, Time: epoch.Add(3 * time.Minute), Started: epoch, Changed: epoch, Ended: true}
 	mustWrite(t, db, func(tx *Tx) error {
 		_, err := tx.SimClock()
 		wants(t, "no clock", err, ErrNotFound)

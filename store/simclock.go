@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	selectSimClock = `SELECT speed, paused, tick, sim_time, started, changed FROM sim_clock`
-	upsertSimClock = `INSERT OR REPLACE INTO sim_clock (one, speed, paused, tick, sim_time, started, changed) VALUES (1, ?, ?, ?, ?, ?, ?)`
+	selectSimClock = `SELECT speed, paused, tick, sim_time, started, changed, ended FROM sim_clock`
+	upsertSimClock = `INSERT OR REPLACE INTO sim_clock (one, speed, paused, tick, sim_time, started, changed, ended) VALUES (1, ?, ?, ?, ?, ?, ?, ?)`
 	deleteSimClock = `DELETE FROM sim_clock`
 )
 
@@ -19,12 +19,13 @@ type SimClock struct {
 	Time    time.Time // that it shows
 	Started time.Time
 	Changed time.Time // when it was set, paused or resumed
+	Ended   bool      // it was paused because the broker had ended
 }
 
 // SimClock returns the clock of the mesh: ErrNotFound if it has none.
 func (rx *Rx) SimClock() (*SimClock, error) {
 	var c SimClock
-	if err := rx.one(selectSimClock, nil, &c.Speed, &c.Paused, &c.Tick, &c.Time, &c.Started, &c.Changed); err != nil {
+	if err := rx.one(selectSimClock, nil, &c.Speed, &c.Paused, &c.Tick, &c.Time, &c.Started, &c.Changed, &c.Ended); err != nil {
 		return nil, fmt.Errorf("store: simulation clock: %w", err)
 	}
 	return &c, nil
@@ -32,7 +33,7 @@ func (rx *Rx) SimClock() (*SimClock, error) {
 
 // SaveSimClock writes the clock, which it makes if need be.
 func (tx *Tx) SaveSimClock(c *SimClock) error {
-	_, err := tx.exec(upsertSimClock, c.Speed, c.Paused, c.Tick, c.Time, c.Started, c.Changed)
+	_, err := tx.exec(upsertSimClock, c.Speed, c.Paused, c.Tick, c.Time, c.Started, c.Changed, c.Ended)
 	return err
 }
 
