@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"claudemesh/peer"
@@ -48,11 +49,30 @@ func (a *actor) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// away takes the actor offline.
-func (a *actor) away(ctx context.Context) error {
+// away takes the actor offline, until another sees that it is: the broker takes
+// note of a goodbye after it has answered it.
+func (a *actor) away(ctx context.Context, other *actor) error {
 	c := a.client
 	a.client = nil
-	return c.Close(ctx)
+	if err := c.Close(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
+	defer cancel()
+	for {
+		list, err := peer.Call(ctx, other.client, wire.ListPeers{})
+		if err != nil {
+			return fmt.Errorf("%s asks whether %s is offline: %w", other.name, a.name, err)
+		}
+		if !slices.ContainsFunc(list.Peers, func(p wire.Peer) bool { return p.Pubkey == a.address() }) {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%s has left and is not offline", a.name)
+		}
+	}
 }
 
 func (a *actor) address() string { return a.opts.SessionKey.Public().String() }

@@ -93,7 +93,7 @@ func (d *demo) gather(ctx context.Context, ann, bob, cleo *actor) error {
 // depart sends Cleo away, and her mail after her.
 func (d *demo) depart(ctx context.Context, ann, bob, cleo *actor) error {
 	d.say("Cleo goes offline. Bob writes to everyone, Ann to her alone.")
-	if err := cleo.away(ctx); err != nil {
+	if err := cleo.away(ctx, bob); err != nil {
 		return err
 	}
 	toAll := line{from: bob, to: "everyone", target: "*", hearers: []*actor{ann}, text: "Fixed and pushed: the timer began too early."}
