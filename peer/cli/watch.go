@@ -63,7 +63,6 @@ func (f *watchFlags) watch(ctx context.Context, env *Env) error {
 		return err
 	}
 	opts.DisplayName = cmp.Or(f.name, opts.DisplayName)
-	opts.Groups = f.groups
 	opts.Channel = "watch"
 	// With an id of its own it is the same peer again after a lost connection.
 	opts.SessionID = cmp.Or(opts.SessionID, "watch-"+rand.Text())
@@ -79,6 +78,11 @@ func (f *watchFlags) watch(ctx context.Context, env *Env) error {
 func (f *watchFlags) run(ctx context.Context, env *Env, c *peer.Client) error {
 	if f.status != "" {
 		if err := c.SetStatus(ctx, wire.Status(f.status)); err != nil {
+			return err
+		}
+	}
+	for _, g := range f.groups { // before anybody is told that it is there
+		if err := c.JoinGroup(ctx, g); err != nil {
 			return err
 		}
 	}
