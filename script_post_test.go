@@ -17,6 +17,7 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	req, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(args[1]))
 	ts.Check(err)
+	req.Close = true // a broker that was restarted is not asked on a connection to the one before
 	for i := 2; i < len(args); i += 2 {
 		req.Header.Set(args[i], args[i+1])
 	}

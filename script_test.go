@@ -89,7 +89,7 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 const (
-	patience = 20 * time.Second      // the longest that a script waits for a thing to come about
+	patience = time.Minute           // the longest that a script waits for a thing to come about
 	interval = 20 * time.Millisecond // between two looks
 )
 
