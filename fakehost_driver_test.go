@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -34,6 +35,7 @@ type hostUser struct {
 func newHostUser(t *testing.T, name string) *hostUser {
 	t.Helper()
 	u := &hostUser{t: t, home: filepath.Join(t.TempDir(), name)}
+	t.Cleanup(u.leavesNothing)
 	runtime, err := os.MkdirTemp("", "cm") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
@@ -55,18 +57,36 @@ func newHostUser(t *testing.T, name string) *hostUser {
 	}), "HOME="+u.home, "XDG_RUNTIME_DIR="+u.runtime, "CLAUDEMESH_CONFIG_DIR="+filepath.Join(u.home, ".claudemesh"),
 		"CLAUDEMESH_DISPLAY_NAME="+name, "GORACE=atexit_sleep_ms=10", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	u.write("bin/claude", fmt.Sprintf("#!/bin/sh\n%s=%s exec fakehost \"$@\"\n", hostControl, u.control.Addr()))
-	if err := os.Chmod(filepath.Join(bin, "claude"), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	return u
 }
 
-// write writes a file below the home.
+// write writes a file below the home, a program if it is in bin.
 func (u *hostUser) write(name, text string) {
 	u.t.Helper()
-	if err := os.WriteFile(filepath.Join(u.home, name), []byte(text), 0o600); err != nil {
+	// A process that another test starts now would have the file open until it
+	// is its own program, and nobody could run it meanwhile.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	mode := os.FileMode(0o600)
+	if strings.HasPrefix(name, "bin/") {
+		mode = 0o700
+	}
+	if err := os.WriteFile(filepath.Join(u.home, name), []byte(text), mode); err != nil {
 		u.t.Fatal(err)
 	}
+}
+
+// leavesNothing waits until every process of the user has ended: a waiter whose
+// host was killed looks for that now and then, and what still writes is in the
+// way of the removal of the home. Where there is no /proc it sees none.
+func (u *hostUser) leavesNothing() {
+	eventually(u.t, "the end of all processes of "+filepath.Base(u.home), func() bool {
+		all, _ := filepath.Glob("/proc/[0-9]*/environ")
+		return !slices.ContainsFunc(all, func(path string) bool {
+			env, err := os.ReadFile(path)
+			return err == nil && slices.Contains(strings.Split(string(env), "\x00"), "HOME="+u.home)
+		})
+	})
 }
 
 // command is a program that the user runs in the project.
@@ -105,6 +125,7 @@ type seat struct {
 	ended   chan struct{}
 	answers chan hostEvent
 	stderr  *os.File
+	told    chan struct{} // closed when all that the session tells was recorded
 
 	mu      sync.Mutex
 	events  []hostEvent
@@ -124,7 +145,8 @@ func (u *hostUser) start(name string, args ...string) *seat {
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}
-	s := &seat{u: u, cmd: cmd, ended: make(chan struct{}), answers: make(chan hostEvent, 1), changed: make(chan struct{}), stderr: log}
+	s := newSeat(u, log)
+	s.cmd = cmd
 	go func() { // u.t.Cleanup waits for it
 		defer close(s.ended)
 		cmd.Wait()
@@ -133,6 +155,10 @@ func (u *hostUser) start(name string, args ...string) *seat {
 	s.listen()
 	s.await("the session to start", func(e hostEvent) bool { return e.Event == "idle" })
 	return s
+}
+
+func newSeat(u *hostUser, log *os.File) *seat {
+	return &seat{u: u, ended: make(chan struct{}), answers: make(chan hostEvent, 1), changed: make(chan struct{}), told: make(chan struct{}), stderr: log}
 }
 
 // listen takes the connection of the session and reads what it tells.
@@ -144,9 +170,8 @@ func (s *seat) listen() {
 		s.u.t.Fatalf("the fake host did not come up: %v\n%s", err, s.log())
 	}
 	s.enc = json.NewEncoder(conn)
-	done := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(s.told)
 		for dec := json.NewDecoder(bufio.NewReader(conn)); ; {
 			var e hostEvent
 			if dec.Decode(&e) != nil {
@@ -155,7 +180,7 @@ func (s *seat) listen() {
 			s.record(e)
 		}
 	}()
-	s.u.t.Cleanup(func() { conn.Close(); <-done })
+	s.u.t.Cleanup(func() { conn.Close(); <-s.told })
 }
 
 func (s *seat) record(e hostEvent) {
@@ -169,14 +194,15 @@ func (s *seat) record(e hostEvent) {
 	}
 }
 
-// end has the user leave, and waits until the program is gone.
+// end has the user leave, and waits until the program is gone and all that it
+// told was recorded.
 func (s *seat) end() {
-	select {
-	case <-s.ended:
+	if s.enc == nil { // it never came up
+		s.cmd.Process.Kill()
+		<-s.ended
 		return
-	default:
 	}
-	s.enc.Encode(hostCommand{Do: "exit"})
+	s.enc.Encode(hostCommand{Do: "exit"}) // which one that has ended needs not
 	select {
 	case <-s.ended:
 	case <-time.After(patience):
@@ -184,6 +210,7 @@ func (s *seat) end() {
 		<-s.ended
 		s.u.t.Errorf("the session did not end\n%s", s.log())
 	}
+	<-s.told
 }
 
 // log is what the session and what it started wrote to standard error.
@@ -227,6 +254,17 @@ func (s *seat) prompt(text string) {
 	s.u.t.Helper()
 	s.must(hostCommand{Do: "begin", Text: text})
 	s.must(hostCommand{Do: "stop"})
+}
+
+// until has the session do something, again if need be, until the model was
+// shown a text: a hook whose time is over and a server that has only just got
+// a message bring it the next time.
+func (s *seat) until(text string, step func()) {
+	s.u.t.Helper()
+	eventually(s.u.t, fmt.Sprintf("%q before the model", text), func() bool {
+		step()
+		return s.ways(text) != nil
+	})
 }
 
 // call has the model call a tool of the MCP server; args is JSON.

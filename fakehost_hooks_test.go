@@ -96,9 +96,10 @@ type hookOutput struct {
 	stdout, stderr string
 }
 
-// runHook runs the command of a hook to its end.
+// runHook runs the command of a hook to its end. Claude Code kills it when its
+// timeout is over; here it has more, which a machine that runs many may need.
 func (s *hostSession) runHook(ctx context.Context, h hookSpec, env []string, stdin []byte) hookOutput {
-	limit := time.Duration(cmp.Or(h.Timeout, 600) * float64(time.Second))
+	limit := patience + time.Duration(cmp.Or(h.Timeout, 600)*float64(time.Second))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", h.Command)

@@ -30,7 +30,7 @@ func TestWorkingModelGetsAllMailItAsksFor(t *testing.T) {
 	s.call("check_messages", `{}`)
 	called := make(chan error, 1)
 	go func() {
-		_, err := s.do(hostCommand{Do: "call", Name: "check_messages", Args: json.RawMessage(`{"wait_seconds": 20}`)})
+		_, err := s.do(hostCommand{Do: "call", Name: "check_messages", Args: json.RawMessage(`{"wait_seconds": 60}`)})
 		called <- err
 	}()
 	m.awaitState(m.write(to, "the answer", wire.Next), wire.StateSeen)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
@@ -39,20 +38,6 @@ func (m *hostMesh) user(name string, install ...string) *hostUser {
 	u.output(module, "join", "--name", name, m.broker.ready.Home.Invite)
 	u.output(module, append([]string{"install"}, install...)...)
 	return u
-}
-
-// eventually looks until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for limit := time.After(patience); !holds(); {
-		select {
-		case <-ticker.C:
-		case <-limit:
-			t.Fatalf("waited for %s in vain", what)
-		}
-	}
 }
 
 // address waits until a host session is in the mesh and returns its address.

@@ -24,7 +24,7 @@ func TestServerAnswersBeforeAnyBroker(t *testing.T) {
 	}
 	m.broker.restart()
 	m.deliver(m.address(id), "hello from alice")
-	s.call("list_peers", `{}`)
+	s.until("hello from alice", func() { s.call("list_peers", `{}`) })
 	if got := s.ways("hello from alice"); len(got) != 1 {
 		t.Errorf("the message came by %q, want one way\n%s", got, s.story())
 	}
@@ -43,7 +43,9 @@ func TestMeshJoinedWhileRunningAppears(t *testing.T) {
 	}
 	u.output(module, "join", "--name", "bob", m.broker.ready.Home.Invite)
 	m.deliver(m.address(id), "hello from alice")
-	if text := s.call("list_peers", `{}`); !strings.Contains(text, "alice") || !strings.Contains(text, "hello from alice") {
+	var text string
+	s.until("hello from alice", func() { text = s.call("list_peers", `{}`) })
+	if !strings.Contains(text, "- alice [") || !strings.Contains(text, "hello from alice") {
 		t.Errorf("list_peers says %q", text)
 	}
 	u.output(module, "leave", "--yes", "home")

@@ -8,21 +8,30 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"claudemesh/peer"
 	"claudemesh/wire"
 )
 
 // visit waits until something other than the test starts the fake host, and
-// returns a seat in that session.
+// returns a seat in that session, which ends with the test.
 func (u *hostUser) visit() *seat {
 	u.t.Helper()
 	log, err := os.Create(filepath.Join(u.t.TempDir(), "stderr"))
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	s := &seat{u: u, ended: make(chan struct{}), answers: make(chan hostEvent, 1), changed: make(chan struct{}), stderr: log}
+	s := newSeat(u, log)
 	s.listen()
+	u.t.Cleanup(func() {
+		s.enc.Encode(hostCommand{Do: "exit"}) // in print mode it ends by itself
+		select {
+		case <-s.told: // for it is gone
+		case <-time.After(patience):
+			u.t.Errorf("the session did not end\n%s\n%s", s.story(), s.log())
+		}
+	})
 	return s
 }
 
@@ -140,11 +149,7 @@ func TestMailOfAFailedWakeIsOfferedAgain(t *testing.T) {
 	}
 	replace := func(text string) {
 		u.write("bin/next", text)
-		next := filepath.Join(u.home, "bin", "next")
-		if err := os.Chmod(next, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(next, host); err != nil {
+		if err := os.Rename(filepath.Join(u.home, "bin", "next"), host); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,20 +35,20 @@ func TestMailArrivesByEachWayAlone(t *testing.T) {
 		}},
 		{"with a prompt", "UserPromptSubmit", nil, only("UserPromptSubmit"), func(m *hostMesh, s *seat, to string) string {
 			id := m.deliver(to, hello)
-			s.prompt("hi")
+			s.until(hello, func() { s.prompt("hi") })
 			return id
 		}},
 		{"after a tool", "PostToolUse", nil, only("PostToolUse"), func(m *hostMesh, s *seat, to string) string {
 			s.must(hostCommand{Do: "begin", Text: "hi"})
 			id := m.deliver(to, hello)
-			s.must(hostCommand{Do: "tool", Name: "Bash"})
+			s.until(hello, func() { s.must(hostCommand{Do: "tool", Name: "Bash"}) })
 			s.must(hostCommand{Do: "stop"})
 			return id
 		}},
 		{"at the end of a turn", "Stop", nil, only("Stop"), func(m *hostMesh, s *seat, to string) string {
 			s.must(hostCommand{Do: "begin", Text: "hi"})
 			id := m.deliver(to, hello)
-			s.must(hostCommand{Do: "stop"})
+			s.until(hello, func() { s.must(hostCommand{Do: "stop"}) })
 			return id
 		}},
 		{"the session's own socket", "socket", []string{"--native-messaging"}, none, func(m *hostMesh, _ *seat, to string) string {
@@ -56,18 +56,18 @@ func TestMailArrivesByEachWayAlone(t *testing.T) {
 		}},
 		{"with a tool's result", "result", nil, none, func(m *hostMesh, s *seat, to string) string {
 			id := m.deliver(to, hello)
-			s.call("list_peers", `{}`)
+			s.until(hello, func() { s.call("list_peers", `{}`) })
 			return id
 		}},
 		{"when asked for", "result", nil, none, func(m *hostMesh, s *seat, to string) string {
 			id := m.deliver(to, hello)
-			s.call("check_messages", `{}`)
+			s.until(hello, func() { s.call("check_messages", `{}`) })
 			return id
 		}},
 		{"when waited for", "result", nil, none, func(m *hostMesh, s *seat, to string) string {
 			called := make(chan error, 1)
 			go func() {
-				_, err := s.do(hostCommand{Do: "call", Name: "check_messages", Args: json.RawMessage(`{"wait_seconds": 20}`)})
+				_, err := s.do(hostCommand{Do: "call", Name: "check_messages", Args: json.RawMessage(`{"wait_seconds": 60}`)})
 				called <- err
 			}()
 			id := m.send(to, hello)
