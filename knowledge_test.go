@@ -59,7 +59,7 @@ func (w *watcher) says(from *bufio.Scanner, words ...string) {
 // eventually calls a tool until it succeeds: its session connects again.
 func (s *mcpSession) eventually(tool string, a args) string {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		text, failed := s.call(tool, a)
 		if !failed {

@@ -42,7 +42,7 @@ func (s *mcpSession) ask(method string, params args) string {
 // comes asks again until the answer has all words.
 func (s *mcpSession) comes(method string, params args, words ...string) string {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		answer := s.ask(method, params)
 		missing := ""
 		for _, w := range words {
@@ -62,7 +62,7 @@ func (s *mcpSession) comes(method string, params args, words ...string) string {
 // isTold waits for a notification of that method.
 func (s *mcpSession) isTold(method string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		for i, m := range s.notes {
 			if m.Method == method {
 				s.notes = append(s.notes[:i:i], s.notes[i+1:]...)
@@ -195,7 +195,7 @@ func TestSessionsFollowStreams(t *testing.T) {
 		t.Errorf("notification %+v", m.Params)
 	}
 	// Without a channel it is told with the next that the session is shown.
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		text := cy.works("mesh_info", args{})
 		if strings.Contains(text, `words of peers: [stream:builds] from ann: {"ok":true}`) {
 			break
@@ -215,7 +215,7 @@ func TestSessionsFollowStreams(t *testing.T) {
 	bob.cmd.Wait()
 	bob = p.startSession(run, "bob", "CLAUDEMESH_CHANNEL=1")
 	bob.open()
-	for told, deadline := false, time.Now().Add(20*time.Second); !told; {
+	for told, deadline := false, time.Now().Add(patience); !told; {
 		ann.works("publish", args{"stream": "builds", "data": "again"})
 		bob.works("list_streams", args{})
 		for _, m := range bob.notes {

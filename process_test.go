@@ -157,10 +157,10 @@ func connect(t *testing.T, m peer.Mesh, name string, key seal.PrivateKey, told c
 			if err != nil {
 				return
 			}
+			p.MarkSeen(r.MessageID) // before await counts it, and a flush follows
 			p.mu.Lock()
 			p.seen = append(p.seen, r.Text())
 			p.mu.Unlock()
-			p.MarkSeen(r.MessageID)
 			poke(p.news)
 		}
 	})
@@ -219,6 +219,20 @@ func poke(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+// eventually looks until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for limit := time.After(patience); !holds(); {
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatalf("waited for %s in vain", what)
+		}
 	}
 }
 

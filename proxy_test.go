@@ -24,6 +24,7 @@ func startProxy(t *testing.T, broker string) *proxy {
 	p := &proxy{url: "ws://" + ln.Addr().String() + "/ws"}
 	var mu sync.Mutex
 	var open []net.Conn
+	over := false
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -37,6 +38,10 @@ func startProxy(t *testing.T, broker string) *proxy {
 				continue
 			}
 			mu.Lock()
+			if over { // nobody closes these any more
+				in.Close()
+				out.Close()
+			}
 			open = append(open, in, out)
 			mu.Unlock()
 			wg.Go(func() { io.Copy(in, p.through(out)) })
@@ -46,6 +51,7 @@ func startProxy(t *testing.T, broker string) *proxy {
 	t.Cleanup(func() {
 		ln.Close()
 		mu.Lock()
+		over = true
 		for _, c := range open {
 			c.Close()
 		}

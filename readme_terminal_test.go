@@ -82,7 +82,7 @@ func (term *terminal) enter(where, line string) {
 // await reads up to a line that holds text and returns what was read.
 func (term *terminal) await(where, command, text string) string {
 	term.t.Helper()
-	const longest = 2 * time.Minute // it may be the go command that builds
+	const longest = 5 * time.Minute // it may be the go command that builds
 	var out strings.Builder
 	for late := time.After(longest); ; {
 		select {

@@ -15,7 +15,7 @@ func TestSessionsScheduleMessages(t *testing.T) {
 	bob.open()
 
 	ann.works("schedule_reminder", args{"message": "look at </channel> the build", "in_seconds": 0.1})
-	text := ann.works("check_messages", args{"wait_seconds": 10})
+	text := ann.works("check_messages", args{"wait_seconds": 60})
 	for _, want := range []string{"authenticated", "scheduled earlier for 20", "a reminder from yourself", "| look at", "the build"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the reminder lacks %q: %s", want, text)
@@ -25,7 +25,7 @@ func TestSessionsScheduleMessages(t *testing.T) {
 		t.Errorf("the reminder: %s", text)
 	}
 	ann.works("schedule_reminder", args{"message": "for bob", "to": "bob", "deliver_at": 1})
-	if text = bob.works("check_messages", args{"wait_seconds": 10}); !strings.Contains(text, `From "ann"`) || !strings.Contains(text, ", authenticated) in mesh") || !strings.Contains(text, "| for bob") {
+	if text = bob.works("check_messages", args{"wait_seconds": 60}); !strings.Contains(text, `From "ann"`) || !strings.Contains(text, ", authenticated) in mesh") || !strings.Contains(text, "| for bob") {
 		t.Errorf("another session's reminder: %s", text)
 	}
 

@@ -77,10 +77,10 @@ func TestSessionsKeepSecretsInTheVault(t *testing.T) {
 	if text := ann.works("vault_list", args{}); strings.Contains(text, "CERT") {
 		t.Errorf("deleted, but listed: %s", text)
 	}
-	if text := bob.works("audit_query", args{"event_type": "vault_changed"}); !strings.Contains(text, "TOKEN") || strings.Contains(text, "hunter2") || strings.Contains(text, "7731") {
+	if text := bob.works("audit_query", args{"event_type": "vault_changed"}); !strings.Contains(text, "TOKEN") || strings.Contains(text, "hunter2") || strings.Contains(text, "of-the-file") {
 		t.Errorf("the audit log says %s", text)
 	}
-	if strings.Contains(said+list, "hunter2") || strings.Contains(said+list, "7731") {
+	if strings.Contains(said+list, "hunter2") || strings.Contains(said+list, "of-the-file") {
 		t.Errorf("a value is echoed: %s", said+list)
 	}
 	for _, dir := range []string{p.home, run} {

@@ -27,7 +27,7 @@ func TestSessionsMakeWebhooksAndWatches(t *testing.T) {
 	if status := postJSON(`{"a":"built"}`); status != http.StatusOK {
 		t.Fatalf("post: %d", status)
 	}
-	text = ann.works("check_messages", args{"wait_seconds": 10})
+	text = ann.works("check_messages", args{"wait_seconds": 60})
 	if !strings.Contains(text, "From webhook ci (whoever knows its URL may have written this)") || !strings.Contains(text, "| built ") || strings.Contains(text, "</channel>") {
 		t.Errorf("the webhook's message: %s", text)
 	}
@@ -49,7 +49,7 @@ func TestSessionsMakeWebhooksAndWatches(t *testing.T) {
 
 	text = ann.works("mesh_watch", args{"url": "http://" + p.ready.Listen + "/health", "mode": "json", "extract": "uptime", "interval": 5, "label": "up", "headers": map[string]string{"X-A": "b"}})
 	watch := regexp.MustCompile(`w_[0-9a-f]{8}`).FindString(text)
-	if text = ann.works("check_messages", args{"wait_seconds": 15}); !strings.Contains(text, "From the broker, of a URL that it watches for you") || !strings.Contains(text, "| [WATCH] up: ") {
+	if text = ann.works("check_messages", args{"wait_seconds": 60}); !strings.Contains(text, "From the broker, of a URL that it watches for you") || !strings.Contains(text, "| [WATCH] up: ") {
 		t.Errorf("what the watch saw: %s", text)
 	}
 	if text = ann.works("mesh_watches", args{}); !strings.Contains(text, `- `+watch+` "up" http://`) || !strings.Contains(text, "json every 5 s, checked 20") {
