@@ -65,7 +65,12 @@ func startProcess(t *testing.T, flags ...string) *process {
 		t.Fatal(err)
 	}
 	p.data = filepath.Join(p.home, "data")
-	p.start("127.0.0.1:0")
+	address, release, err := holdPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	p.start(address)
 	t.Cleanup(p.kill)
 	return p
 }

@@ -25,7 +25,7 @@ type brokerProcess struct {
 	name string
 	args []string // of serve, without --listen
 	env  []string
-	addr string // the first start's, for those that follow
+	addr string // of each start
 	log  string // file of its standard error
 
 	cmd  *exec.Cmd     // nil while it is not running
@@ -56,7 +56,10 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 	b := all[name]
 	if b == nil {
 		work := ts.Getenv("WORK")
-		b = &brokerProcess{name: name, addr: "127.0.0.1:0", env: brokerEnv(ts), log: filepath.Join(work, name+".log")}
+		addr, release, err := holdPort()
+		ts.Check(err)
+		ts.Defer(release)
+		b = &brokerProcess{name: name, addr: addr, env: brokerEnv(ts), log: filepath.Join(work, name+".log")}
 		ts.Setenv(b.variable("DATA"), filepath.Join(work, name))
 		all[name] = b
 		ts.Defer(func() { b.cleanUp(ts) })
