@@ -24,6 +24,7 @@ type service struct {
 	tools    []wire.MCPTool
 	pending  bool   // the runner has yet to be told of this deployment: what it says is of the one before
 	updating bool   // a new version is built beside what runs
+	queued   bool   // it waits for its turn to be started, as row.Error says
 	resting  bool   // the broker runs no services now
 	removing bool   // the sweep is removing it
 	asker    *asker // is told how the deployment or update goes; nil for nobody

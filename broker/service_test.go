@@ -381,6 +381,14 @@ func TestServicesAreResumedWhenTheBrokerStarts(t *testing.T) {
 	if list := p.ack["services"].([]any); len(list) != 0 {
 		t.Errorf("before anything runs hello_ack has %v", list)
 	}
+	r.changed(runner.Event{Name: "runs", Status: runner.Restarting, Cause: runner.ByQueue, Error: "it waits for its turn"})
+	if text := p.callError("runs", "echo"); text != `service "runs" is restarting: it waits for its turn` || p.catalog()["runs"]["error"] != "it waits for its turn" {
+		t.Errorf("of one that is not started yet it says %q and %v", text, p.catalog()["runs"])
+	}
+	r.changed(runner.Event{Name: "runs", Status: runner.Restarting, Cause: runner.ByResume})
+	if text := p.callError("runs", "echo"); text != `service "runs" is restarting` || p.catalog()["runs"]["error"] != nil {
+		t.Errorf("of one that is being started it says %q and %v", text, p.catalog()["runs"])
+	}
 	r.changed(runner.Event{Name: "runs", Status: runner.Running, Cause: runner.ByResume, Tools: echoTools})
 	p.wantNews("mcp_deployed runs")
 	a = b.joinAs("admin", "admin").modern("x")

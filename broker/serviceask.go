@@ -57,8 +57,8 @@ func (m *mesh) mcpCatalog(c *call, _ wire.MCPCatalog) (wire.MCPCatalogResult, er
 }
 
 // catalogEntry leaves out why the service does not run unless it is for who owns
-// it: that may be what it wrote last, which is of its log. It is called with m.mu
-// held.
+// it: that may be what it wrote last, which is of its log. That it waits for its turn
+// is nobody's secret. It is called with m.mu held.
 func (m *mesh) catalogEntry(svc *service, own bool) wire.CatalogEntry {
 	r := &svc.row
 	e := wire.CatalogEntry{
@@ -66,7 +66,7 @@ func (m *mesh) catalogEntry(svc *service, own bool) wire.CatalogEntry {
 		SourceType: wire.SourceType(r.SourceType), Runtime: orNil(r.Runtime), CreatedAt: wire.Time(r.Created), Commit: r.Revision,
 		Restarts: r.Restarts, Version: r.Version,
 	}
-	if own {
+	if own || svc.queued {
 		e.Error = r.Error
 	}
 	if mb := m.members[r.MemberID]; mb != nil {

@@ -28,11 +28,15 @@ func (m *mesh) callDeployed(c *call, req *wire.MCPCall) (found bool, err error) 
 		return false, nil
 	}
 	status := svc.status()
+	stands := string(status)
+	if svc.queued && status == wire.ServiceRestarting {
+		stands += ": " + svc.row.Error
+	}
 	m.mu.Unlock()
 	calls := m.srv.metrics.serviceCalls
 	if status != wire.ServiceRunning {
 		calls.WithLabelValues(callRefusedBy).Inc()
-		return true, wire.Errorf(wire.NotFound, "service %q is %s", req.ServerName, status)
+		return true, wire.Errorf(wire.NotFound, "service %q is %s", req.ServerName, stands)
 	}
 	runner, err := m.runner()
 	if err != nil {

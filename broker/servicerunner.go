@@ -85,7 +85,7 @@ func (m *mesh) newRunner() (serviceRunner, error) {
 	machine := m.srv.services()
 	r, err := runner.New(runner.Options{
 		Dir: filepath.Join(filepath.Dir(path), "services"), Log: m.log, Changed: m.serviceChanged,
-		Confiner: machine.confiner, Builder: machine.builder, Builds: machine.builds,
+		Confiner: machine.confiner, Builder: machine.builder, Builds: machine.builds, Resumes: machine.resumes,
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +105,12 @@ type serviceMachine struct {
 	confiner *confine.Confiner
 	builder  *source.Builder
 	builds   chan struct{}
+	resumes  *runner.Turns
 }
+
+// maxResumes is how many services, of all meshes, are started at once when the
+// broker is.
+const maxResumes = 4
 
 // newServiceMachine finds out what can be enforced on this machine.
 func newServiceMachine(cfg *Config) *serviceMachine {
@@ -116,6 +121,7 @@ func newServiceMachine(cfg *Config) *serviceMachine {
 		confiner: confine.New(context.Background(), confine.Options{Data: cfg.Data, Admits: guard.admits, Log: cfg.Log}),
 		builder:  source.New(source.Options{Paths: cfg.serviceDirs(), Admits: guard.admits}),
 		builds:   make(chan struct{}, cfg.ServiceBuilds),
+		resumes:  runner.NewTurns(maxResumes),
 	}
 	for _, line := range m.confiner.Report() {
 		cfg.Log.Info("services are confined", "by", line)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"claudemesh/broker/runner"
@@ -30,7 +31,7 @@ func (m *mesh) loadServices(tx *store.Tx) error {
 			err = tx.SetService(row)
 		case wire.ServiceRunning, wire.ServiceRestarting:
 			if !svc.resting {
-				resume, row.Status = true, string(wire.ServiceRestarting)
+				resume, row.Status, row.Error = true, string(wire.ServiceRestarting), ""
 				err = tx.SetService(row)
 			}
 		}
@@ -200,6 +201,7 @@ func (m *mesh) changedService(svc *service, before, row *store.Service, e *runne
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	svc.take(row)
+	svc.queued = e.Cause == runner.ByQueue
 	if e.Restarts > before.Restarts {
 		m.srv.metrics.serviceRestarts.Add(float64(e.Restarts - before.Restarts))
 	}
@@ -240,7 +242,7 @@ func (m *mesh) tellAsker(svc *service, e *runner.Event) {
 func (m *mesh) answerAsker(svc *service, e *runner.Event) {
 	res := wire.MCPDeployStatus{ServerName: e.Name, Status: wire.ServiceStatus(e.Status), Error: e.Error}
 	switch {
-	case e.Cause == runner.ByRestart || e.Cause == runner.ByTools || svc.asker == nil && !svc.updating:
+	case slices.Contains([]runner.Cause{runner.ByRestart, runner.ByResume, runner.ByQueue, runner.ByTools}, e.Cause), svc.asker == nil && !svc.updating:
 		return
 	case e.Cause == runner.ByKeep:
 		res.Status, res.Kept = wire.ServiceFailed, true

@@ -53,7 +53,7 @@ func newStage(t testing.TB) *stage {
 func (s *stage) again(dir string) {
 	s.t.Helper()
 	r, err := New(Options{
-		Dir: dir, Log: slog.New(slog.DiscardHandler), Builds: make(chan struct{}, 1), Builder: source.New(source.Options{}),
+		Dir: dir, Log: slog.New(slog.DiscardHandler), Builds: make(chan struct{}, 1), Builder: source.New(source.Options{}), Resumes: NewTurns(2),
 		Changed: func(e Event) { s.events <- e },
 	})
 	if err != nil {

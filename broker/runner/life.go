@@ -183,28 +183,40 @@ func (l *life) fail(cause Cause, err error) {
 	l.tell(Event{Status: Failed, Cause: cause, Error: l.s.told(err)})
 }
 
-// resume is what a life does that Resume has begun.
-func (l *life) resume() {
+// resume is what a life does that Resume has begun, which gives its turn back.
+func (l *life) resume(t turn) {
 	what, err := l.s.installed()
 	if err != nil {
+		l.s.r.opts.Resumes.giveBack(t) // builds wait for others
 		l.s.log.note("it is built again: what was installed cannot be started: %v", err)
 		l.make(ByDeploy)
 		l.mind()
-		return
-	}
-	if l.ctx.Err() != nil {
 		return
 	}
 	l.s.log.hide(secretsOf(l.spec))
 	l.s.set(Restarting, nil)
 	l.what = what
 	l.timers()
-	if in, err := l.start(l.ctx, what, l.spec); err != nil {
-		l.over(err)
-	} else {
-		l.run(in, Event{Cause: ByResume})
+	if l.waitFor(t) {
+		l.again(ByResume)
 	}
+	l.s.r.opts.Resumes.giveBack(t)
 	l.mind()
+}
+
+// waitFor waits for a turn to start, and tells so where it has to. It reports
+// whether there is still something to start.
+func (l *life) waitFor(t turn) bool {
+	if t.hasCome() {
+		return l.ctx.Err() == nil
+	}
+	l.tell(Event{Status: Restarting, Cause: ByQueue, Error: "it waits for its turn: the broker has begun anew, and starts a few services at a time"})
+	select {
+	case <-t:
+		l.tell(Event{Status: Restarting, Cause: ByResume})
+	case <-l.ctx.Done():
+	}
+	return l.ctx.Err() == nil
 }
 
 // run takes over an instance that has been started; e says the rest of what is told.
@@ -265,7 +277,7 @@ func (l *life) mind() {
 		case <-l.stable.C:
 			l.restarts = 0
 		case <-l.retry.C:
-			l.again()
+			l.again(ByRestart)
 		case do := <-l.news:
 			do()
 		}
@@ -319,12 +331,12 @@ func (l *life) over(why error) {
 	l.tell(e)
 }
 
-// again starts a program that has ended.
-func (l *life) again() {
+// again starts a program that has ended, or its broker has.
+func (l *life) again(cause Cause) {
 	in, err := l.start(l.ctx, l.what, l.spec)
 	switch {
 	case err == nil:
-		l.run(in, Event{Cause: ByRestart})
+		l.run(in, Event{Cause: cause})
 	case l.ctx.Err() == nil:
 		l.over(err)
 	}

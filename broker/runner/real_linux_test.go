@@ -36,7 +36,7 @@ func realWith(t *testing.T, admits func(netip.Addr) bool, opts source.Options) *
 	s := &stage{t: t, events: make(chan Event, 1000)}
 	s.Runner, err = New(Options{
 		Dir: filepath.Join(data, "meshes", "m", "services"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Builds: make(chan struct{}, 1),
-		Changed: func(e Event) { s.events <- e }, Confiner: c, Builder: source.New(opts),
+		Changed: func(e Event) { s.events <- e }, Confiner: c, Builder: source.New(opts), Resumes: NewTurns(2),
 	})
 	if err != nil {
 		t.Fatal(err)

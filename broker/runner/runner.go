@@ -26,6 +26,8 @@ type Options struct {
 	// Builds bounds how many builds there are at once, by its capacity; Runners
 	// share it.
 	Builds chan struct{}
+	// Resumes bounds how many services Resume starts at once; Runners share it.
+	Resumes *Turns
 }
 
 // A Spec is what a service is made of and how it is run.
@@ -60,6 +62,7 @@ type Cause string
 const (
 	ByDeploy  Cause = "deploy"  // Deploy, or Resume of what had to be built again
 	ByResume  Cause = "resume"  // Resume
+	ByQueue   Cause = "queue"   // Resume, for which others come first, as Error says; ByResume follows when its turn has come
 	ByRestart Cause = "restart" // the service had ended, or was ended because it did not answer
 	// An update: building and installing go on beside what runs, whose status they
 	// do not change; running, or failed where nothing had run, is the outcome.
@@ -150,9 +153,14 @@ func (r *Runner) Deploy(name string, spec Spec) error {
 
 // Resume runs a service as it was installed, or deploys it if it is not there
 // any more. It is for the start of the broker: one that does not start is tried
-// again as one that has ended.
+// again as one that has ended. They are started in the order of the calls.
 func (r *Runner) Resume(name string, spec Spec) error {
-	return r.begin(name, &spec, (*life).resume)
+	t := r.opts.Resumes.ask()
+	err := r.begin(name, &spec, func(l *life) { l.resume(t) })
+	if err != nil {
+		r.opts.Resumes.giveBack(t)
+	}
+	return err
 }
 
 // Stop ends a service and waits for it. It stays installed.
