@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -410,6 +413,32 @@ func TestServicesAreResumedWhenTheBrokerStarts(t *testing.T) {
 	b.cfg.Services = servicesOn
 	b.restart()
 	f.of(b).waitFor(t, "resume runs")
+}
+
+func TestSecretsThatAKilledBrokerLeftAreDeletedAtItsStart(t *testing.T) {
+	t.Parallel()
+	for _, services := range []string{servicesOn, servicesOff} {
+		t.Run(services, func(t *testing.T) {
+			t.Parallel()
+			b, f := withServices(t)
+			b.join("alice").modern("a").deployed(f, deploy("db"))
+			dir := filepath.Join(filepath.Dir(must(store.MeshFile(b.cfg.Data, b.mesh))), "services", "db")
+			secret, kept := filepath.Join(dir, "secrets", "1", "tls", "key.pem"), filepath.Join(dir, "home", "notes")
+			for _, path := range []string{secret, kept} {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("s3cret"), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.cfg.Services = services
+			b.restart()
+			if _, err := os.Stat(filepath.Join(dir, "secrets")); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the secrets are there: %v", err)
+			}
+			if _, err := os.Stat(kept); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestCallsOfServicesAreBounded(t *testing.T) {

@@ -75,16 +75,33 @@ func (m *mesh) runner() (serviceRunner, error) {
 	return m.runs.get(makeOne)
 }
 
+// servicesDir is where the services of the mesh are.
+func (m *mesh) servicesDir() (string, error) {
+	path, err := store.MeshFile(m.srv.cfg.Data, m.id)
+	return filepath.Join(filepath.Dir(path), "services"), err
+}
+
+// dropSecrets deletes what secrets of services a broker that was killed has left on
+// the disk: what runs again has them written again, and if services are off nobody else
+// comes by.
+func (m *mesh) dropSecrets() error {
+	dir, err := m.servicesDir()
+	if err != nil {
+		return err
+	}
+	return runner.DropSecrets(dir)
+}
+
 // newRunner makes what runs the services of the mesh, and clears away what a
 // broker that was killed has left.
 func (m *mesh) newRunner() (serviceRunner, error) {
-	path, err := store.MeshFile(m.srv.cfg.Data, m.id)
+	dir, err := m.servicesDir()
 	if err != nil {
 		return nil, err
 	}
 	machine := m.srv.services()
 	r, err := runner.New(runner.Options{
-		Dir: filepath.Join(filepath.Dir(path), "services"), Log: m.log, Changed: m.serviceChanged,
+		Dir: dir, Log: m.log, Changed: m.serviceChanged,
 		Confiner: machine.confiner, Builder: machine.builder, Builds: machine.builds, Resumes: machine.resumes,
 	})
 	if err != nil {

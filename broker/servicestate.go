@@ -22,6 +22,7 @@ func (m *mesh) loadServices(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
+	m.logFailed("delete the secrets that services have left", m.dropSecrets())
 	resume := false
 	for _, row := range rows {
 		svc := &service{resting: m.srv.cfg.Services == servicesOff}

@@ -87,6 +87,18 @@ func (s *service) secretsOf(build int) string {
 	return filepath.Join(s.dir, secretsDir, strconv.Itoa(build))
 }
 
+// DropSecrets deletes the files of the environments of services, below the
+// directory of the services of a mesh, that a broker which was killed has left. It is
+// called while none of them runs, and needs no Runner: there may never be one.
+func DropSecrets(dir string) error {
+	services, err := os.ReadDir(dir)
+	err = ignoreMissing(err)
+	for _, e := range services {
+		err = errors.Join(err, removeAll(filepath.Join(dir, e.Name(), secretsDir)))
+	}
+	return err
+}
+
 // writeSecrets returns the variables of a service for one of its builds, having
 // written the files among them.
 func (s *service) writeSecrets(build int, env map[string]string) ([]string, error) {
