@@ -15,6 +15,10 @@ import (
 	"claudemesh/peer/cli"
 )
 
+// What a form needs at least, in columns and rows. In a terminal that says it has
+// none, as some do that no person looks at, the library draws without end.
+const formColumns, formRows = 20, 6
+
 // formEnd is how long a form has to end by itself after a signal.
 const formEnd = 2 * time.Second
 
@@ -57,7 +61,7 @@ func newAsker(env *cli.Env, silent bool) asker {
 	switch {
 	case silent || !env.IsTerminal(env.Stdin):
 		return nobody{}
-	case env.IsTerminal(env.Stderr) && env.Getenv("TERM") != "dumb" && env.Getenv("ACCESSIBLE") == "":
+	case env.Err().Fits(formColumns, formRows) && env.Getenv("TERM") != "dumb" && env.Getenv("ACCESSIBLE") == "":
 		return form{env}
 	}
 	return &lines{env: env, in: bufio.NewReader(env.Stdin)}

@@ -127,6 +127,27 @@ func TestLaunchAsksByAFormAtATerminal(t *testing.T) {
 	}
 }
 
+// TestLaunchAsksLineByLineWhereNoFormFits has a terminal that does not know its size.
+func TestLaunchAsksLineByLineWhereNoFormFits(t *testing.T) {
+	m := newHostMesh(t)
+	u := m.user("bob")
+	ours, theirs := openPTY(t)
+	if err := unix.IoctlSetWinsize(int(theirs.Fd()), unix.TIOCSWINSZ, new(unix.Winsize)); err != nil {
+		t.Fatal(err)
+	}
+	_, said := launchAt(t, u, ours, theirs)
+	for _, c := range []struct{ asks, answer string }{{"Name (what others see)", "\n"}, {"Role (optional)", "lead\n"}, {"Groups (optional", "docs\n"}, {"Messages [1]: ", "\n"}} {
+		eventually(t, "the question "+c.asks, func() bool { return strings.Contains(said.String(), c.asks) })
+		if _, err := ours.WriteString(c.answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.visit().await("the session to start", func(e hostEvent) bool { return e.Event == "idle" })
+	if p := m.sessionIn("bob", wire.Group{Name: "docs"}); p.Role != "lead" {
+		t.Errorf("the session is %+v", p)
+	}
+}
+
 // TestLaunchStartsNothingWhenItsQuestionsAreEnded has it told to end while it asks.
 func TestLaunchStartsNothingWhenItsQuestionsAreEnded(t *testing.T) {
 	m := newHostMesh(t)

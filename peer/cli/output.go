@@ -77,6 +77,17 @@ func columns(env *Env, w io.Writer) int {
 // Terminal reports whether a person may be reading.
 func (p *Printer) Terminal() bool { return p.terminal }
 
+// Fits reports whether a terminal has at least so many columns and rows. One that
+// does not know how large it is has none.
+func (p *Printer) Fits(columns, rows int) bool {
+	f, ok := p.w.(*os.File)
+	if !ok || !p.terminal {
+		return false
+	}
+	c, r, err := term.GetSize(int(f.Fd()))
+	return err == nil && c >= columns && r >= rows
+}
+
 // Printf prints formatted text. The format is the program's own; of the
 // arguments all that is text is held to one line and cleaned, so a name can
 // come from anywhere. A time.Time or wire.Time is printed by Time, and a
