@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"claudemesh/broker/runner/confine"
+	"claudemesh/wire"
 )
 
 // playing is the first argument of this binary where it plays a server instead of
@@ -141,9 +142,9 @@ func perform(name string, args json.RawMessage, tools *string) string {
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		text = fmt.Sprint(child.Start())
 	case "huge":
-		text = strings.Repeat("x", 50<<20)
+		return xs(50 << 20)
 	case "large":
-		text = strings.Repeat("x", 3<<20)
+		return xs(wire.MaxCallResult)
 	case "hang":
 		return ""
 	case "change":
@@ -163,4 +164,10 @@ func perform(name string, args json.RawMessage, tools *string) string {
 	}
 	p, _ := json.Marshal(text)
 	return `{"content":[{"type":"text","text":` + string(p) + `}]}`
+}
+
+// xs is a result of so many letters. It is made without looking at each, which takes
+// long with the race detector on a machine that is at work.
+func xs(n int) string {
+	return `{"content":[{"type":"text","text":"` + strings.Repeat("x", n) + `"}]}`
 }
