@@ -11,9 +11,7 @@ import (
 )
 
 func TestACallThatIsNotAnsweredFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		defer s.Close()
+	onStage(t, func(t *testing.T, s *stage) {
 		s.whenStarted(func(a *actor) error {
 			a.calls = func(ctx context.Context, tool string) (wire.Value, error) {
 				if tool == "refuse" {
@@ -23,8 +21,7 @@ func TestACallThatIsNotAnsweredFails(t *testing.T) {
 			}
 			return nil
 		})
-		s.deploys("db", Spec{})
-		s.expect(Building, Installing, Running)
+		s.runs("db", Spec{})
 
 		if _, err := s.Call(t.Context(), "other", "x", nil); !errors.Is(err, ErrUnknown) {
 			t.Errorf("of another service: %v", err)
@@ -52,9 +49,7 @@ func TestACallThatIsNotAnsweredFails(t *testing.T) {
 }
 
 func TestCallsOfOneServiceAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		defer s.Close()
+	onStage(t, func(t *testing.T, s *stage) {
 		turn, running := make(chan struct{}), make(chan struct{}, 1000)
 		s.whenStarted(func(a *actor) error {
 			a.calls = func(context.Context, string) (wire.Value, error) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"claudemesh/broker/runner/confine"
 	"claudemesh/broker/runner/source"
@@ -32,9 +31,7 @@ func TestAFullDiskIsNamedFirst(t *testing.T) {
 		{"the service ended for another reason", nil, toolserver.Ending{How: "exit code 1"}, 0, "it does not start: it ended: exit code 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
-				defer s.Close()
+			onStage(t, func(t *testing.T, s *stage) {
 				s.left.Store(c.left)
 				s.whenBuilt(func(context.Context, source.Job) error { return c.building })
 				s.whenStarted(func(*actor) error { return c.ended })

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"claudemesh/broker/runner/confine"
@@ -47,6 +48,16 @@ func newStage(t testing.TB) *stage {
 	s.left.Store(1 << 40)
 	s.again(filepath.Join(t.TempDir(), "services"))
 	return s
+}
+
+// onStage runs a test in a bubble, with a stage that it need not close.
+func onStage(t *testing.T, test func(*testing.T, *stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer s.Close()
+		test(t, s)
+	})
 }
 
 // again has another broker begin on what is on the disk.
@@ -216,6 +227,13 @@ func (s *stage) deploys(name string, spec Spec) {
 	if err := s.Deploy(name, spec); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// runs deploys a service that comes up.
+func (s *stage) runs(name string, spec Spec) {
+	s.t.Helper()
+	s.deploys(name, spec)
+	s.expect(Building, Installing, Running)
 }
 
 func tool(name string) wire.MCPTool {

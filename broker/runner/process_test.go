@@ -136,8 +136,7 @@ func TestAServerThatNeverAnswersCanBeStopped(t *testing.T) {
 func TestBadAnswersHarmOnlyTheirCall(t *testing.T) {
 	t.Parallel()
 	s := plays(t)
-	s.deploys("odd", habits())
-	s.expect(Building, Installing, Running)
+	s.runs("odd", habits())
 	if _, err := s.Call(t.Context(), "odd", "large", nil); err == nil || !strings.Contains(err.Error(), "are the most: ask for less") {
 		t.Errorf("a large result: %v", err)
 	}
@@ -165,8 +164,7 @@ func TestBadAnswersHarmOnlyTheirCall(t *testing.T) {
 func TestWhatAServerLeavesBehindEndsWithIt(t *testing.T) {
 	t.Parallel()
 	s := plays(t)
-	s.deploys("db", habits("stubborn"))
-	s.expect(Building, Installing, Running)
+	s.runs("db", habits("stubborn"))
 	first := s.text("db", "children")
 	if _, err := s.Call(t.Context(), "db", "die", nil); err == nil || !strings.Contains(err.Error(), "during the call it ended: exit code 1; its log says more") {
 		t.Errorf("%v", err)
@@ -195,8 +193,7 @@ func TestSecretsReachTheServiceAndNoLog(t *testing.T) {
 	s := plays(t)
 	spec := habits("crowded")
 	spec.Env = map[string]string{"KEY": "s3cr3t-s3cr3t", "FILE": vault("/etc/key.pem", "-----KEY-----")}
-	s.deploys("db", spec)
-	s.expect(Building, Installing, Running)
+	s.runs("db", spec)
 	env := s.text("db", "environment")
 	path := filepath.Join(s.opts.Dir, "db", "secrets", "1", "etc", "key.pem")
 	if !strings.Contains(env, "KEY=s3cr3t-s3cr3t") || !strings.Contains(env, "FILE="+path+"\n") {

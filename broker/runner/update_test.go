@@ -22,8 +22,7 @@ func runs(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t)
 	s.commits("c1")
-	s.deploys("db", git())
-	s.expect(Building, Installing, Running)
+	s.runs("db", git())
 	return s
 }
 
@@ -228,12 +227,9 @@ func TestWhatRestartsDuringItsUpdateIsReplacedStill(t *testing.T) {
 }
 
 func TestSecretsOfAnUpdateOutliveTheCrashOfWhatItReplaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		defer s.Close()
+	onStage(t, func(t *testing.T, s *stage) {
 		spec := Spec{Env: map[string]string{"FILE": vault("key", "k")}}
-		s.deploys("db", spec)
-		s.expect(Building, Installing, Running)
+		s.runs("db", spec)
 		turn := make(chan struct{})
 		s.whenStarted(func(a *actor) error {
 			a.greet = func(context.Context) error { <-turn; return nil }
