@@ -40,7 +40,7 @@ type ServiceSource struct {
 // ServiceConfig is how a service is run.
 type ServiceConfig struct {
 	Env      map[string]string `json:"env,omitempty"`       // its own variables; kept sealed
-	Args     []string          `json:"args,omitempty"`      // its own arguments, at most MaxServiceArgs; its working directory is what it was installed from
+	Args     []string          `json:"args,omitempty"`      // its own arguments, at most MaxServiceArgs, in which {home} is its own directory, that it may write in; its working directory is what it was installed from
 	Runtime  string            `json:"runtime,omitempty"`   // node, python or bun; found out if left out
 	MemoryMB int               `json:"memory_mb,omitempty"` // DefaultServiceMemory if left out
 	CPUs     float64           `json:"cpus,omitempty"`      // of the machine's; no more than a fair share if left out

@@ -111,8 +111,10 @@ func (l *life) runBuild(ctx context.Context, spec Spec, dir string, tell func(St
 }
 
 func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) source.Job {
+	src := spec.Source
+	src.Args = l.s.atHome(src.Args)
 	return source.Job{
-		Source: spec.Source, Runtime: spec.Runtime, Dir: dir, Log: log, Installing: installing,
+		Source: src, Runtime: spec.Runtime, Dir: dir, Log: log, Installing: installing,
 		Run: func(ctx context.Context, work string, args, env, network []string, log io.Writer) error {
 			limits := spec.Limits
 			limits.MemoryMB = max(limits.MemoryMB, buildMemory)
@@ -141,6 +143,16 @@ func (l *life) job(spec Spec, dir string, log io.Writer, installing func()) sour
 			return err
 		},
 	}
+}
+
+// atHome returns arguments with the directory that a service may change in the place
+// of {home}: who deploys it cannot know where that is.
+func (s *service) atHome(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		args[i] = strings.ReplaceAll(arg, "{home}", filepath.Join(s.dir, homeDir))
+	}
+	return args
 }
 
 // isOf reports whether a host that was not reached is one of a list of host:port.

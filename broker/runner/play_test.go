@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -130,6 +131,13 @@ func perform(name string, args json.RawMessage, tools *string) string {
 		text = fmt.Sprint(string(p), err)
 	case "write":
 		err := os.WriteFile("scribble", nil, 0o600)
+		text = fmt.Sprint(err)
+	case "home": // is what the first two arguments after its part name
+		home := os.Getenv("HOME")
+		err := os.WriteFile(filepath.Join(home, "db"), nil, 0o600)
+		if args := os.Args[2:]; args[0] != home || args[1] != "--db="+home+"/db" {
+			err = fmt.Errorf("%q with %s", args, home)
+		}
 		text = fmt.Sprint(err)
 	case "gobble":
 		var all [][]byte

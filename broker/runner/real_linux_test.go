@@ -157,7 +157,7 @@ func TestAServiceIsKeptInItsCell(t *testing.T) {
 	s := real(t)
 	needs(t, s)
 	s.copies()
-	spec := Spec{Limits: confine.Limits{MemoryMB: 256}, Env: map[string]string{"FILE": vault("/etc/key.pem", "-----KEY-----"), "KEY": "s3cr3t-s3cr3t"}}
+	spec := Spec{Source: source.Source{Args: []string{"{home}", "--db={home}/db"}}, Limits: confine.Limits{MemoryMB: 256}, Env: map[string]string{"FILE": vault("/etc/key.pem", "-----KEY-----"), "KEY": "s3cr3t-s3cr3t"}}
 	s.deploys("db", spec)
 	s.expectReal(Building, Installing, Running)
 
@@ -173,6 +173,9 @@ func TestAServiceIsKeptInItsCell(t *testing.T) {
 		if !slices.Contains([]string{"PATH", "HOME", "LANG", "TMPDIR", "FILE", "KEY"}, name) {
 			t.Errorf("it sees %s", line)
 		}
+	}
+	if got := s.text("db", "home"); got != "<nil>" {
+		t.Errorf("the directory that its arguments name is not its own: %s", got)
 	}
 	if got := s.text("db", "escape"); got != "<nil>" {
 		t.Error(got)

@@ -50,7 +50,8 @@ yours already is replaced. The command waits for the outcome, and ends with 1 if
 service does not run; the broker goes on with it when the command is interrupted.
 
 What follows -- is given to the service as its arguments; it starts in the directory that
-it was installed in, and has $HOME for files of its own.
+it was installed in, and has $HOME for files of its own, which {home} stands for in its
+arguments: your shell would put your own in the place of $HOME.
 
 A service has the variables of --env and no others, no network but what --allow says, and
 only you may use it unless --scope says more. Its tools appear in the sessions of all who
@@ -62,7 +63,7 @@ takes the value of this command's own environment. The broker's operator can rea
 service is given.`,
 		Examples: []string{
 			"claudemesh deploy everything --npx @modelcontextprotocol/server-everything",
-			"claudemesh deploy files --npx @modelcontextprotocol/server-filesystem -- .",
+			"claudemesh deploy files --npx @modelcontextprotocol/server-filesystem -- {home}",
 			"claudemesh deploy time --uvx mcp-server-time --scope mesh",
 			"claudemesh deploy db --git https://github.com/team/db-mcp --branch main --env 'DB_URL=$vault:db' --allow db.example.com:5432 --scope group:backend",
 			"claudemesh deploy notes --dir . --memory 512",

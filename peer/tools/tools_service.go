@@ -75,7 +75,7 @@ type deployArgs struct {
 	GitBranch    string            `json:"git_branch,omitempty"`
 	GitAuth      string            `json:"git_auth,omitempty" doc:"token for a private repository, as $vault:<key>"`
 	Path         string            `json:"path,omitempty" doc:"directory on the broker's machine, if its operator allows it"`
-	Args         []string          `json:"args,omitempty" doc:"its command line; it starts in the directory that it was installed in"`
+	Args         []string          `json:"args,omitempty" doc:"its command line, in which {home} is a directory of its own; it starts where it was installed"`
 	Env          map[string]string `json:"env,omitempty" doc:"its variables; $vault:<key> for a secret, $vault:<key>:file:<path> for a file"`
 	Runtime      string            `json:"runtime,omitempty" enum:"node,python,bun" doc:"found out if left out"`
 	MemoryMB     int               `json:"memory_mb,omitempty" doc:"256 if left out"`

@@ -35,7 +35,8 @@ type Source struct {
 	Package string
 	// Path is the directory of a Path.
 	Path string
-	// Args are added to the arguments that the program is started with.
+	// Args are added to the arguments that the program is started with. A Runner puts
+	// the service's own directory in the place of {home} in them.
 	Args []string
 }
 
