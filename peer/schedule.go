@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"claudemesh/seal"
@@ -72,12 +73,14 @@ func (c *Client) Schedule(ctx context.Context, req ScheduleRequest) (wire.Schedu
 	return c.scheduleOnce(ctx, f)
 }
 
-// scheduleTime is how long a request waits for its answer where the caller's context
-// does not say, a lost connection included.
-const scheduleTime = 8 * time.Second
+const (
+	scheduleTime = 18 * time.Second // for a request, where the caller's context does not say, a lost connection included
+	maxAsks      = 10               // of one request
+)
 
-// scheduleOnce makes a request, and makes it again where the connection is lost
-// before its answer came. By its id it is one request.
+// scheduleOnce makes a request, and makes it again where no answer to it came,
+// whether the connection was lost or not. By its id it is one request, and what was
+// made before is what the answer then tells of.
 func (c *Client) scheduleOnce(ctx context.Context, f wire.Schedule) (wire.ScheduledAck, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -85,12 +88,29 @@ func (c *Client) scheduleOnce(ctx context.Context, f wire.Schedule) (wire.Schedu
 		defer cancel()
 	}
 	f.ID = rand.Text()
-	for {
-		ack, err := Call(ctx, c, f)
-		if !errors.Is(err, ErrLost) || c.Ready(ctx) != nil {
+	var unanswered error // why nothing is known of a request that may have been heard
+	for range maxAsks {
+		ack, err := c.askSchedule(ctx, f)
+		switch {
+		case errors.Is(err, ErrLost), errors.Is(err, ErrTimeout):
+			unanswered = err
+		case unanswered != nil && (errors.Is(err, ErrNotConnected) || errors.Is(err, ErrBusy)):
+			// This one was not heard.
+		default:
 			return ack, err
 		}
+		if ctx.Err() != nil || c.Ready(ctx) != nil || c.Hello().Proto < wire.Proto {
+			break // an old broker does not know requests by their ids
+		}
 	}
+	return wire.ScheduledAck{}, fmt.Errorf("%w: see what is scheduled before you ask for it again", unanswered)
+}
+
+// askSchedule makes a request once, and leaves time to make it again.
+func (c *Client) askSchedule(ctx context.Context, f wire.Schedule) (wire.ScheduledAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return Call(ctx, c, f)
 }
 
 // fillScheduled puts the text into f. An envelope is the member's, not the
