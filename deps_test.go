@@ -88,7 +88,7 @@ func libraries() []library {
 		{"github.com/peterbourgon/ff/v3", []string{"peer/cli"}, "flags from the environment and from a file"},
 		{"charm.land/huh/v2", []string{ours}, "what launch asks a person at a terminal"},
 		{"go.yaml.in/yaml/v3", []string{"skillfile", "simulate", "templates"}, "the front matter of skills, the scenarios and the templates, that people write; kept by the YAML organisation, and here already below the metrics"},
-		{"golang.org/x/text", []string{"broker/runner/source"}, "which names of files are one to systems that normalise them"},
+		{"golang.org/x/text", []string{"broker/runner/source", "store"}, "which names of files are one to systems that normalise them, and which tags to people"},
 		{"golang.org/x/term", []string{"peer/cli"}, "whether a person reads the output, and how wide"},
 	}
 }

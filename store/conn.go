@@ -29,11 +29,24 @@ type stmt struct {
 }
 
 func dial(dsn string) (*conn, error) {
-	c, err := new(sqlite.Driver).Open(dsn)
+	d := new(sqlite.Driver)
+	if err := d.RegisterDeterministicScalarFunction("fold", 1, foldValue); err != nil {
+		return nil, err
+	}
+	c, err := d.Open(dsn)
 	if err != nil {
 		return nil, classify(err)
 	}
 	return &conn{raw: c, stmts: make(map[string]*stmt)}, nil
+}
+
+// foldValue is fold as a function of SQL.
+func foldValue(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	text, ok := args[0].(string)
+	if !ok {
+		return args[0], nil
+	}
+	return fold(text), nil
 }
 
 func (c *conn) close() error {

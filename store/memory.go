@@ -25,8 +25,8 @@ const (
 	deleteMemoryText = `INSERT INTO memory_text (memory_text, rowid, content, tags, author) VALUES ('delete', ?, ?, ?, ?)`
 
 	// What the full text finds of a tag or an author is held against them here.
-	memoryFilter = `(?4 = '' OR instr(char(10) || lower(m.tags) || char(10), char(10) || lower(?4) || char(10)))
-		AND (?5 = '' OR m.author = ?5 COLLATE NOCASE)`
+	memoryFilter = `(?4 = '' OR instr(char(10) || fold(m.tags) || char(10), char(10) || ?4 || char(10)))
+		AND (?5 = '' OR fold(m.author) = ?5)`
 	// To weigh a match costs a microsecond or two, so of a word that is
 	// everywhere only the newest matches are weighed.
 	selectMemoryBest = `SELECT num FROM (
@@ -59,7 +59,7 @@ type Memory struct {
 // words, none is found.
 type MemoryQuery struct {
 	Words         string // all must be in the content or the tags, in any form
-	Tag, Author   string // ignoring the case of ASCII
+	Tag, Author   string // ignoring case, and how accents are encoded
 	After, Before time.Time
 	Limit         int
 }
@@ -140,7 +140,7 @@ func (rx *Rx) Recall(q MemoryQuery) ([]*Memory, error) {
 		query = selectMemoryFound
 	}
 	var nums []int64
-	err = rx.each(query, []any{match, low, high, q.Tag, q.Author, q.Limit}, func(r row) error {
+	err = rx.each(query, []any{match, low, high, fold(q.Tag), fold(q.Author), q.Limit}, func(r row) error {
 		var num int64
 		err := r.scan(&num)
 		nums = append(nums, num)

@@ -52,7 +52,7 @@ func TestRecallFindsByWordsAndNarrows(t *testing.T) {
 		&Memory{Content: "The staging database runs migrations at deploy", Tags: []string{"Ops", "release notes"}},
 		&Memory{Content: "Deploying needs the VPN; deploys are at noon, deploy early", Author: "bob"},
 		&Memory{Content: "Cookies are signed with the key in vault", Tags: []string{"deploy"}},
-		&Memory{Content: "Füße und straße: größer", Author: "zoé"},
+		&Memory{Content: "Füße und straße: größer", Author: "zoé", Tags: []string{"Übergabe", "ΟΔΟΣ"}},
 		&Memory{Content: `"quoted" AND (weird* NEAR content:x) -minus ^caret`, Tags: []string{"⚑"}, Author: "⚑"},
 	)
 	at := func(i int) time.Time { return epoch.Add(time.Duration(i) * time.Minute) }
@@ -77,6 +77,11 @@ func TestRecallFindsByWordsAndNarrows(t *testing.T) {
 		"a tag without letters":                              {MemoryQuery{Tag: "⚑"}, []int{4}},
 		"an author":                                          {MemoryQuery{Author: "Ann"}, []int{2, 0}},
 		"an author without letters":                          {MemoryQuery{Author: "⚑"}, []int{4}},
+		"a tag in another case":                              {MemoryQuery{Tag: "ÜBERGABE"}, []int{3}},
+		"a tag whose accents are encoded otherwise":          {MemoryQuery{Tag: "u\u0308bergabe"}, []int{3}},
+		"a tag without its accents is another":               {MemoryQuery{Tag: "Ubergabe"}, []int{}},
+		"a tag with a letter of three forms":                 {MemoryQuery{Tag: "οδος"}, []int{3}},
+		"an author in another case":                          {MemoryQuery{Author: "ZOÉ"}, []int{3}},
 		"words and an author":                                {MemoryQuery{Words: "deploy", Author: "bob"}, []int{1}},
 		"words and a tag":                                    {MemoryQuery{Words: "migration", Tag: "ops"}, []int{0}},
 		"from a time on":                                     {MemoryQuery{After: at(3)}, []int{4, 3}},

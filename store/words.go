@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // stopWords are those that PostgreSQL's English dictionary ignores.
@@ -14,6 +17,23 @@ func isStopWord(w string) bool { return strings.Contains(stopWords, " "+w+" ") }
 // separates reports whether r stands between words, as FTS5's tokenizer
 // unicode61 sees it.
 func separates(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.Mn, unicode.Co) }
+
+// fold makes texts the same that differ in case only, or in how their accents are
+// encoded: each letter becomes the first of those that [unicode.SimpleFold] takes for
+// it, in the form NFC. ß stays ß, as it does in the full text.
+func fold(text string) string {
+	folded := strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && !unicode.IsLetter(r) {
+			return r
+		}
+		first := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			first = min(first, f)
+		}
+		return first
+	}, norm.NFC.String(text))
+	return norm.NFC.String(folded)
+}
 
 // wordsOf are the words of text in lower case, each once.
 func wordsOf(text string) []string {
