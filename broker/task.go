@@ -190,6 +190,9 @@ func (m *mesh) listTasks(_ *call, req wire.ListTasks) (wire.TaskList, error) {
 	default:
 		return wire.TaskList{}, wire.Errorf(wire.BadRequest, "status must be open, claimed or done")
 	}
+	if err := fits("named", req.Named, wire.MaxTaskTitle); err != nil {
+		return wire.TaskList{}, err
+	}
 	if err := m.lapseClaims(time.Now()); err != nil {
 		return wire.TaskList{}, err
 	}
@@ -197,6 +200,11 @@ func (m *mesh) listTasks(_ *call, req wire.ListTasks) (wire.TaskList, error) {
 	err := m.db.Read(context.Background(), func(rx *store.Rx) error {
 		if req.TaskID != "" {
 			return tasksAfter(rx, req.TaskID, true, &res)
+		}
+		if req.Named != "" {
+			tasks, err := rx.TasksNamed(req.Named, wire.MaxTaskList)
+			res.Tasks = listedTasks(tasks)
+			return err
 		}
 		tasks, err := rx.Tasks(store.TaskStatus(req.Status), req.Assignee, wire.MaxTaskList)
 		res.Tasks = listedTasks(tasks)

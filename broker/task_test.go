@@ -165,6 +165,44 @@ func TestTheLargestListOfTasksFitsAFrame(t *testing.T) {
 	}
 }
 
+// Of all tasks, not of the newest alone, those are listed that a text may mean.
+func TestTasksAreFoundByWhatTheyAreCalled(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	p := b.join("alice").modern("a")
+	err := b.srv.meshByID(b.mesh).db.Write(t.Context(), func(tx *store.Tx) error {
+		for i := range 3 * wire.MaxTaskList {
+			id, title := fmt.Sprintf("x%031d", i), fmt.Sprintf("task %d", i)
+			switch i {
+			case 0, 1:
+				id, title = fmt.Sprintf("old%d%028d", i, i), "Größe"
+			}
+			if err := tx.AddTask(&store.Task{ID: id, Title: title, Priority: "normal", Created: time.Now()}, wire.MaxTasks); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for named, want := range map[string]string{
+		"old0": "old0", "old1000": "old1", fmt.Sprintf("old0%028d", 0): "old0", "GRÖSSE": "", "GRÖßE": "old1 old0", "old": "", "none": "", "TASK 2": "x000",
+	} {
+		var got []string
+		for _, task := range p.tasks(map[string]any{"type": "list_tasks", "named": named}) {
+			got = append(got, task["id"].(string)[:4])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q is %v, want %s", named, got, want)
+		}
+	}
+	if got := p.tasks(map[string]any{"type": "list_tasks", "named": "x000"}); len(got) != wire.MaxTaskList || got[0]["title"] != "task 299" {
+		t.Errorf("%d tasks, the first %v", len(got), got[0])
+	}
+	p.refusedWith(wire.TooLarge, map[string]any{"type": "list_tasks", "named": strings.Repeat("x", wire.MaxTaskTitle+1)})
+}
+
 func TestTheBoardIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)

@@ -26,6 +26,7 @@ var mayScan = map[string]string{
 	"deleteInvites":         "a thousand rows at most, once an hour",
 	"updateArchived":        "one row",
 	"selectTasks":           "ten thousand rows at most, and seldom more than the newest hundred",
+	"selectTaskNames":       "ten thousand rows at most, when somebody names one of them",
 	"selectLastTask":        "min/max of the rowid is one step",
 	"countTasks":            "over the index of the status",
 	"countReservations":     "a thousand rows at most",

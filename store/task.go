@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ const (
 	selectTask  = `SELECT ` + taskColumns + ` FROM task WHERE id = ?`
 	selectTasks = `SELECT ` + taskColumns + ` FROM task
 		WHERE (?1 = '' OR status = ?1) AND (?2 = '' OR assignee = ?2 OR assignee_key = ?2) ORDER BY n DESC LIMIT ?3`
+	selectTaskNames   = `SELECT id, title FROM task ORDER BY n DESC`
 	selectLastTask    = `SELECT coalesce(max(n), 0) FROM task`
 	countTasks        = `SELECT status, count(*) FROM task GROUP BY status`
 	selectOldestDone  = `SELECT n FROM task WHERE status = 'done' ORDER BY n LIMIT 1`
@@ -128,6 +130,39 @@ func (rx *Rx) Tasks(status TaskStatus, assignee string, limit int) ([]*Task, err
 		return r.scan(t.columns()...)
 	})
 	return all, err
+}
+
+// minTaskPrefix is how many characters of an id may stand for it.
+const minTaskPrefix = 4
+
+// TasksNamed lists at most limit tasks that text may mean, the newest first: with that
+// id, or a beginning of it of 4 characters or more, or with that title, whatever its
+// case.
+func (rx *Rx) TasksNamed(text string, limit int) ([]*Task, error) {
+	var ids []string
+	err := rx.each(selectTaskNames, nil, func(r row) error {
+		var id, title string
+		if err := r.scan(&id, &title); err != nil {
+			return err
+		}
+		if id == text || len(text) >= minTaskPrefix && strings.HasPrefix(id, text) || strings.EqualFold(title, text) {
+			ids = append(ids, id)
+		}
+		if len(ids) == limit {
+			return errStop
+		}
+		return nil
+	})
+	if err != nil && err != errStop {
+		return nil, err
+	}
+	all := make([]*Task, len(ids))
+	for i, id := range ids {
+		if all[i], err = rx.Task(id); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // CountTasks counts the tasks by status.

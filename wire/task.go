@@ -78,6 +78,10 @@ type ListTasks struct {
 	Assignee string `json:"assignee,omitempty"`
 	// TaskID asks for one task, with the whole of its result.
 	TaskID string `json:"taskId,omitempty"`
+	// Named asks for the tasks that a text of a user may mean, of all there are: by
+	// their id, by the first 4 characters of it or more, or by their title, whatever
+	// its case. An older broker lists the newest.
+	Named string `json:"named,omitempty"`
 }
 
 // TaskList answers the requests about tasks: the newest first, at most

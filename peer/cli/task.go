@@ -231,13 +231,13 @@ func onTask(ctx context.Context, env *Env, text, done string, ask func(id string
 }
 
 // taskID returns the id of the task that a text means: it, or the only one of
-// the listed tasks whose id begins with it or that is called so.
+// all tasks whose id begins with it or that is called so.
 func taskID(ctx context.Context, c *peer.Client, text string) (string, error) {
 	const idLen = 32
 	if len(text) == idLen {
 		return text, nil
 	}
-	list, err := peer.Call(ctx, c, wire.ListTasks{})
+	list, err := peer.Call(ctx, c, wire.ListTasks{Named: text})
 	if err != nil {
 		return "", err
 	}
