@@ -21,7 +21,7 @@ type Recall struct {
 	// come first. It has at most MaxQuery characters.
 	Query string `json:"query"`
 	// Tag and Author, the name of who remembered, narrow the search; the case of
-	// ASCII letters does not matter.
+	// case does not matter, nor how an accent is encoded.
 	Tag    string `json:"tag,omitempty"`
 	Author string `json:"author,omitempty"`
 	// After and Before bound when it was remembered; both are included.
