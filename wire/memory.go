@@ -20,7 +20,7 @@ type Recall struct {
 	// Query may be empty where another field says what to find; then the newest
 	// come first. It has at most MaxQuery characters.
 	Query string `json:"query"`
-	// Tag and Author, the name of who remembered, narrow the search; the case of
+	// Tag and Author, the name of who remembered, narrow the search;
 	// case does not matter, nor how an accent is encoded.
 	Tag    string `json:"tag,omitempty"`
 	Author string `json:"author,omitempty"`
