@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 // not ended soon after it was closed.
 func goroutinesLeft() string {
 	var all bytes.Buffer
-	for range 500 { // one that has done its last may need a moment to be gone
+	for range 6000 { // one that has done its last may need a moment to be gone
 		all.Reset()
 		pprof.Lookup("goroutine").WriteTo(&all, 1)
 		if p := all.String(); !strings.Contains(p, "runner.(*") && !strings.Contains(p, "/toolserver.") && !strings.Contains(p, "mcp-go") {
@@ -65,7 +65,7 @@ func play(habits []string) {
 		case "floods":
 			flood(os.Stdout, strings.Repeat("x", 64<<10))
 		case "complains":
-			flood(os.Stderr, strings.Repeat("y", 1000)+"\n")
+			flood(os.Stderr, strings.Repeat("y", 32<<10)+"\n")
 		case "silent":
 			time.Sleep(time.Hour)
 		case "stubborn":

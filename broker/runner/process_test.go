@@ -87,7 +87,7 @@ func gone(t *testing.T, pids string) {
 			stat, err := os.ReadFile("/proc/" + field + "/stat")
 			return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(stat), ") Z ")
 		}
-		for range 500 {
+		for range 6000 {
 			if isGone() {
 				break
 			}
@@ -202,9 +202,16 @@ func TestSecretsReachTheServiceAndNoLog(t *testing.T) {
 	if got := s.text("db", "read"); got != "-----KEY-----<nil>" {
 		t.Errorf("the file has %q", got)
 	}
-	lines, next := s.Logs("db", 100, 0)
-	log := strings.Join(lines, "\n")
+	var log string
+	var next int64
 	for _, want := range []string{"[stdout] listening", "[stderr] the key is [redacted]", "[broker] running"} {
+		for range 6000 { // its standard error comes beside its answers
+			lines, n := s.Logs("db", 100, 0)
+			if log, next = strings.Join(lines, "\n"), n; strings.Contains(log, want) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 		if !strings.Contains(log, want) {
 			t.Errorf("no %q in the log:\n%s", want, log)
 		}

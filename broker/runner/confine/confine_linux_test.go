@@ -303,7 +303,7 @@ func TestAnotherUserCanDoTheSame(t *testing.T) {
 	if err := errors.Join(os.WriteFile(exe, b, 0o700), os.Chown(exe, nobody, nobody), os.Chown(dir, nobody, nobody)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, "-test.timeout=200s", "-test.skip=Proxy|Fuzz|Allowed|NoHost|Tunnels|Connections|Group|Limits")
+	cmd := exec.CommandContext(t.Context(), exe, "-test.timeout=8m", "-test.skip=Proxy|Fuzz|Allowed|NoHost|Tunnels|Connections|Group|Limits")
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
