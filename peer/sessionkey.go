@@ -157,16 +157,16 @@ func (s *SessionKeys) Finder(meshID string) func(pubkey string) (seal.PrivateKey
 }
 
 // Prune removes the keys, of all meshes, that have not been used for longer
-// than that and returns how many. What was sealed to them can no longer be
-// read. Files it cannot read are left alone.
-func (s *SessionKeys) Prune(olderThan time.Duration) (removed int, err error) {
+// than that and returns how many, until ctx ends. What was sealed to them can no
+// longer be read. Files it cannot read are left alone.
+func (s *SessionKeys) Prune(ctx context.Context, olderThan time.Duration) (removed int, err error) {
 	names, err := fs.Glob(os.DirFS(s.dir), "*/*.json")
 	if err != nil {
 		return 0, fmt.Errorf("prune session keys: %w", err)
 	}
 	limit := time.Now().Add(-olderThan)
 	for _, name := range names {
-		gone, err := removeUnused(filepath.Join(s.dir, filepath.FromSlash(name)), limit)
+		gone, err := removeUnused(ctx, filepath.Join(s.dir, filepath.FromSlash(name)), limit)
 		if err != nil {
 			return removed, fmt.Errorf("prune session keys: %w", err)
 		}
@@ -188,11 +188,14 @@ func (s *SessionKeys) Forget(meshID string) error {
 
 // removeUnused removes the key file if its last use was before limit. It looks
 // again under the lock, for the session may just have come back.
-func removeUnused(path string, limit time.Time) (bool, error) {
+func removeUnused(ctx context.Context, path string, limit time.Time) (bool, error) {
+	if info, err := os.Stat(path); err != nil || !info.ModTime().Before(limit) {
+		return false, nil // its use was recorded since
+	}
 	if k, _, err := readKey(path); err != nil || !k.UsedAt.Std().Before(limit) {
 		return false, nil
 	}
-	unlock, err := acquire(context.Background(), filepath.Join(filepath.Dir(path), lockName))
+	unlock, err := acquire(ctx, filepath.Join(filepath.Dir(path), lockName))
 	if err != nil {
 		return false, err
 	}

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"claudemesh/wire"
 )
 
 func TestKeyIsTheSameForTheSameSessionOnly(t *testing.T) {
@@ -135,28 +136,36 @@ func TestByPubkeyFindsAnotherSession(t *testing.T) {
 }
 
 func TestPruneRemovesKeysUnusedForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const day = 24 * time.Hour
-		keys := NewSessionKeys(t.TempDir())
-		for _, id := range []string{"used", "unused"} {
-			if _, err := keys.Key("mesh", id); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(20 * day)
-		used, err := keys.Key("mesh", "used")
+	const day = 24 * time.Hour
+	keys := NewSessionKeys(t.TempDir())
+	lastUsed := func(id string, recorded, written time.Duration) {
+		t.Helper()
+		key, err := keys.Key("mesh", id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * day)
-		if n, err := keys.Prune(30 * day); n != 1 || err != nil {
-			t.Fatalf("removed %d, %v; want 1", n, err)
+		at := wire.Time(time.Now().Add(-recorded))
+		data, err := encodeFile(sessionKey{SessionID: id, SecretKey: key.Hex(), Pubkey: key.Public().String(), CreatedAt: at, UsedAt: at})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if again, err := keys.Key("mesh", "used"); err != nil || again.Hex() != used.Hex() {
-			t.Errorf("the used key is gone: %v", err)
+		path, mtime := keys.path("mesh", id), time.Now().Add(-written)
+		if err := errors.Join(os.WriteFile(path, data, 0o600), os.Chtimes(path, mtime, mtime)); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if n, err := NewSessionKeys(filepath.Join(t.TempDir(), "none")).Prune(0); n != 0 || err != nil {
+	}
+	lastUsed("used", 20*day, 20*day)
+	lastUsed("unused", 40*day, 40*day)
+	lastUsed("touched by another program", 20*day, 40*day)
+	if n, err := keys.Prune(t.Context(), 30*day); n != 1 || err != nil {
+		t.Fatalf("removed %d, %v; want 1", n, err)
+	}
+	for id, want := range map[string]bool{"used": true, "unused": false, "touched by another program": true} {
+		if _, err := os.Stat(keys.path("mesh", id)); (err == nil) != want {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	if n, err := NewSessionKeys(filepath.Join(t.TempDir(), "none")).Prune(t.Context(), 0); n != 0 || err != nil {
 		t.Errorf("without a directory: %d, %v", n, err)
 	}
 }

@@ -19,7 +19,12 @@ import (
 	"claudemesh/wire"
 )
 
-const closeTime = 300 * time.Millisecond // for what the brokers must still be told
+const (
+	closeTime = 300 * time.Millisecond // for what the brokers must still be told
+	// keptKey is how long the key of a session is kept after it was last used:
+	// far longer than a host keeps a conversation, and a broker the mail for it.
+	keptKey = 180 * 24 * time.Hour
+)
 
 // A hub holds the session's connections, one per mesh of the configuration.
 type hub struct {
@@ -159,6 +164,18 @@ func (h *hub) options(c *peer.Config, entry peer.Mesh) (peer.Options, error) {
 		ShareFrom:   h.dir,
 		Logger:      h.log,
 	}, err
+}
+
+// pruneKeys removes the keys of sessions that ended long ago: every session
+// makes one, and whoever looks for the key of some mail reads them all.
+func (h *hub) pruneKeys(ctx context.Context) {
+	c, err := peer.LoadConfig(h.dir)
+	if err != nil {
+		return // reload has said so
+	}
+	if n, err := c.SessionKeys().Prune(ctx, keptKey); n > 0 || err != nil {
+		h.log.Info("keys of old sessions removed", "keys", n, "err", err)
+	}
 }
 
 // disconnect ends a connection and forgets its mail, which the broker keeps.

@@ -96,6 +96,7 @@ func run(ctx context.Context, h *hub) {
 	tasks.Go(func() { h.ways.welcome(ctx) })
 	tasks.Go(func() { h.reportStats(ctx) })
 	tasks.Go(func() { h.transcribe(ctx, h.who.transcripts) })
+	tasks.Go(func() { h.pruneKeys(ctx) })
 	tasks.Wait()
 	h.close(ctx)
 }
