@@ -26,7 +26,7 @@ type conn struct {
 	// Static.
 	srv    *Server
 	ws     *websocket.Conn
-	socket *corkedConn
+	socket *socket
 	addr   netip.Addr
 	host   string // that the peer reaches the broker by, with the port
 
@@ -63,7 +63,7 @@ const (
 // errClosing ends the reader of a connection that the broker closes.
 var errClosing = errors.New("closing")
 
-func newConn(srv *Server, ws *websocket.Conn, socket *corkedConn, r *http.Request) *conn {
+func newConn(srv *Server, ws *websocket.Conn, socket *socket, r *http.Request) *conn {
 	c := &conn{srv: srv, ws: ws, socket: socket, addr: remote(r), host: strings.Clone(r.Host)}
 	c.limiter = rate.NewLimiter(rate.Limit(srv.cfg.Rate), srv.cfg.Burst)
 	c.alive.Store(time.Now().UnixNano())
