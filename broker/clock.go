@@ -16,13 +16,15 @@ const (
 )
 
 // runClock does what is due: pings, leases, graces, statuses, expiry, and the
-// alarms. With nobody connected it sleeps until the next alarm.
+// alarms; and it gives back memory. With nobody connected it sleeps until the
+// next alarm.
 func (srv *Server) runClock(ctx context.Context) {
 	tick := min(maxTick, max(10*time.Millisecond, min(srv.cfg.Grace, srv.cfg.Lease, srv.cfg.StatusTTL)/4))
 	timer, alarm := time.NewTimer(0), time.NewTimer(0)
 	defer timer.Stop()
 	defer alarm.Stop()
 	var swept time.Time
+	var memory footprint
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,6 +50,7 @@ func (srv *Server) runClock(ctx context.Context) {
 				m.startSweep(now)
 			}
 		}
+		memory.tend(now)
 		next := idleTick
 		if busy || srv.connections() > 0 {
 			next = tick
