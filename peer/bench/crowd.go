@@ -31,13 +31,13 @@ func (su *suite) crowd(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	rest := su.settle(ctx, b.broker.Child)
+	rest := su.rest(ctx, b)
 	held, err := su.hold(ctx, b, meshes)
 	defer held.release()
 	if err != nil {
 		return err
 	}
-	full := su.settle(ctx, b.broker.Child)
+	full := su.rest(ctx, b)
 	su.series.addKnown("crowd rss", float64(full.RSS)/(1<<20), full)
 	su.series.addKnown("crowd connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.idle), full)
 	crowded, err := su.relativeLatency(ctx, b, "crowded")

@@ -16,7 +16,7 @@ func (su *suite) fan(ctx context.Context, b *bed) error {
 	if err := su.bareFan(ctx, b); err != nil {
 		return err
 	}
-	rest := su.settle(ctx, b.broker.Child)
+	rest := su.rest(ctx, b)
 	w := workload{Senders: 1, Receivers: su.pace.receivers, Fanout: su.pace.receivers, Size: suiteSize, Inflight: 1, Paced: true, Messages: 1}
 	cr, err := assemble(ctx, &b.mesh, w)
 	if err != nil {
@@ -26,7 +26,7 @@ func (su *suite) fan(ctx context.Context, b *bed) error {
 	if _, err := su.once(ctx, b, cr); err != nil {
 		return err
 	}
-	full := su.settle(ctx, b.broker.Child)
+	full := su.rest(ctx, b)
 	su.series.addKnown("connection", float64(full.RSS-rest.RSS)/(1<<10)/float64(su.pace.receivers), full)
 	cr.Messages, cr.For = 0, su.pace.fan
 	r, err := su.once(ctx, b, cr)

@@ -120,6 +120,12 @@ func (su *suite) settle(ctx context.Context, c *cli.Child) cli.Usage {
 	return last
 }
 
+// rest is settle for our broker when nothing has been asked of it for a while.
+func (su *suite) rest(ctx context.Context, b *bed) cli.Usage {
+	wait(ctx, su.pace.rest)
+	return su.settle(ctx, b.broker.Child)
+}
+
 // wait lets time pass in which nothing is done.
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
