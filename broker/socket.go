@@ -5,12 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 const (
-	writeTimeout = 10 * time.Second // of one write to a socket, at least
+	writeTimeout = 10 * time.Second // without a byte that the socket takes, at least
 	deadlineStep = 5 * time.Second  // between two changes of a socket's deadline
 	readBuffer   = 1024             // takes most frames in one system call
 	writeBuffer  = 256              // takes any control frame; the others bypass it
@@ -19,27 +19,35 @@ const (
 // errTimeout is what a socket that takes no bytes is closed for.
 var errTimeout = errors.New("socket takes no bytes")
 
-// A socket is a connection that bounds how long a write may take.
+// A socket is a connection that bounds how long its peer may take no bytes.
 type socket struct {
 	net.Conn
-	set atomic.Int64 // Unix nanoseconds of when its write deadline was set
+
+	mu  sync.Mutex // held while something is written
+	set time.Time  // when its write deadline was set
 }
 
 // Write implements net.Conn. What it is given leaves as a whole, whoever writes
 // meanwhile.
 func (s *socket) Write(p []byte) (int, error) {
-	now := time.Now()
-	if now.UnixNano()-s.set.Load() > deadlineStep.Nanoseconds() {
-		if err := s.SetWriteDeadline(now.Add(writeTimeout + deadlineStep)); err != nil {
-			return 0, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for written := 0; ; {
+		if now := time.Now(); now.Sub(s.set) > deadlineStep {
+			if err := s.SetWriteDeadline(now.Add(writeTimeout + deadlineStep)); err != nil {
+				return written, err
+			}
+			s.set = now
 		}
-		s.set.Store(now.UnixNano())
+		n, err := s.Conn.Write(p[written:])
+		written += n
+		if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+			return written, err
+		}
+		if n == 0 {
+			return written, errTimeout
+		}
 	}
-	n, err := s.Conn.Write(p)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
-		err = errTimeout
-	}
-	return n, err
 }
 
 // A smallHijacker hands its connection over as a socket and with small buffers:
