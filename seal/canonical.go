@@ -81,8 +81,10 @@ func appendArray[T any](dst []byte, list []T, depth int) (_ []byte, err error) {
 // appendObject orders names by code point. The standard says by UTF-16 code unit, which differs only where one name
 // has a character beyond the first 65536 and another one of U+E000 to U+FFFF in the same place.
 func appendObject(dst []byte, members map[string]any, depth int) (_ []byte, err error) {
+	names := slices.AppendSeq(make([]string, 0, len(members)), maps.Keys(members))
+	slices.Sort(names)
 	dst = append(dst, '{')
-	for i, name := range slices.Sorted(maps.Keys(members)) {
+	for i, name := range names {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
