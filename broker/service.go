@@ -22,12 +22,14 @@ type service struct {
 	row      store.Service // without its secrets
 	scope    wire.Scope
 	tools    []wire.MCPTool
-	pending  bool   // the runner has yet to be told of this deployment: what it says is of the one before
-	updating bool   // a new version is built beside what runs
-	queued   bool   // it waits for its turn to be started, as row.Error says
-	resting  bool   // the broker runs no services now
-	removing bool   // the sweep is removing it
-	asker    *asker // is told how the deployment or update goes; nil for nobody
+	pending  bool          // the runner has yet to be told of this deployment: what it says is of the one before
+	updating bool          // a new version is built beside what runs
+	queued   bool          // it waits for its turn to be started, as row.Error says
+	resting  bool          // the broker runs no services now
+	removing bool          // the sweep is removing it
+	changes  int           // that the runner has told
+	lost     *runner.Event // the last of them, if it could not be written down; the sweep tries again
+	asker    *asker        // is told how the deployment or update goes; nil for nobody
 }
 
 // An asker is who waits for a deployment. That goes on if it does not.
@@ -176,7 +178,7 @@ func (m *mesh) accepted(row *store.Service, by *asker, s *session) *service {
 		m.services[row.Name] = svc
 	}
 	svc.replaceAsker(by)
-	svc.pending, svc.updating = true, false
+	svc.pending, svc.updating, svc.lost = true, false, nil
 	svc.take(row)
 	by.tell(wire.MCPDeployStatus{ServerName: row.Name, Status: wire.ServiceBuilding})
 	m.offerService(svc, news{by: s.author()})

@@ -181,6 +181,48 @@ func TestADeploymentGoesOnWithoutItsPeer(t *testing.T) {
 	}
 }
 
+// TestAStateThatCouldNotBeKeptIsTriedAgain has the disk be full for a moment.
+func TestAStateThatCouldNotBeKeptIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	b, f := withServices(t)
+	a := b.join("alice").modern("a")
+	id := a.asked(deploy("db"))
+	a.status(id, "building")
+	r := f.of(b)
+	r.waitFor(t, "deploy db")
+	m := b.srv.meshByID(b.mesh)
+	lose := func(e runner.Event) {
+		m.mu.Lock()
+		svc := m.services["db"]
+		svc.changes++
+		nth := svc.changes
+		m.mu.Unlock()
+		m.lostChange(svc, nth, &e, fmt.Errorf("%w: the disk is full, make room", store.ErrUnavailable))
+	}
+	sweep := func() {
+		t.Helper()
+		if err := errors.Join(m.sweepServices(time.Now()), m.db.Write(t.Context(), func(*store.Tx) error { return nil })); err != nil {
+			t.Error(err)
+		}
+	}
+	lose(runner.Event{Name: "db", Status: runner.Failed, Cause: runner.ByDeploy, Error: "the broker's disk is full"})
+	if f := a.answered(id); f["type"] != "error" || f["code"] != "unavailable" {
+		t.Errorf("who waits is told %v", f)
+	}
+	sweep()
+	if e := a.catalog()["db"]; e["status"] != "failed" || e["error"] != "the broker's disk is full" {
+		t.Errorf("it is %v", e)
+	}
+	a.deployed(f, deploy("db")) // which is not refused as one that is being built
+
+	lose(runner.Event{Name: "db", Status: runner.Crashed, Cause: runner.ByRestart, Restarts: 5})
+	r.changed(runner.Event{Name: "db", Status: runner.Running, Cause: runner.ByRestart, Tools: echoTools})
+	sweep()
+	if e := a.catalog()["db"]; e["status"] != "running" {
+		t.Errorf("what was told before counts: %v", e)
+	}
+}
+
 func TestSecretsThatAKilledBrokerLeftAreDeletedAtItsStart(t *testing.T) {
 	t.Parallel()
 	for _, services := range []string{servicesOn, servicesOff} {

@@ -92,26 +92,60 @@ func (m *mesh) serviceChanged(e runner.Event) {
 	m.mu.Lock()
 	svc := m.services[e.Name]
 	ignored := svc == nil || svc.pending || m.closed
-	m.mu.Unlock()
 	if ignored {
+		m.mu.Unlock()
 		return
 	}
+	svc.changes++
+	svc.lost = nil
+	nth := svc.changes
+	m.mu.Unlock()
 	e.Error = clean(e.Error, wire.MaxCallError)
-	err := m.db.Enqueue(context.Background(), func(tx *store.Tx) error { return m.keepChange(tx, svc, &e) }, func(err error) {
+	m.enqueueChange(svc, nth, &e, func(tx *store.Tx) error { return m.keepChange(tx, svc, &e) })
+}
+
+func (m *mesh) enqueueChange(svc *service, nth int, e *runner.Event, keep func(*store.Tx) error) {
+	err := m.db.Enqueue(context.Background(), keep, func(err error) {
 		if err != nil {
-			m.lostChange(svc, err)
+			m.lostChange(svc, nth, e, err)
 		}
 	})
 	m.logFailed("keep the state of a service", err)
 }
 
-// lostChange tells who waits for a deployment that its state cannot be kept.
-func (m *mesh) lostChange(svc *service, err error) {
-	m.log.Error("the state of a service cannot be kept", "service", svc.row.Name, "err", err)
+// lostChange tells who waits for a deployment that its state, the nth that was told,
+// cannot be kept: the disk may be full. The last one is tried again, or the service
+// would be taken for one that is being built from then on.
+func (m *mesh) lostChange(svc *service, nth int, e *runner.Event, err error) {
+	m.log.Error("the state of a service cannot be kept; it is tried again", "service", svc.row.Name, "err", err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	svc.asker.tell(asError(err))
 	svc.asker, svc.updating = nil, false
+	if svc.changes == nth {
+		svc.lost = e
+	}
+}
+
+// keepLost tries again to write down what became of a service, unless the runner has
+// told more since.
+func (m *mesh) keepLost(svc *service) {
+	m.mu.Lock()
+	e, nth := svc.lost, svc.changes
+	svc.lost = nil
+	m.mu.Unlock()
+	if e == nil {
+		return
+	}
+	m.enqueueChange(svc, nth, e, func(tx *store.Tx) error {
+		m.mu.Lock()
+		isLast := svc.changes == nth
+		m.mu.Unlock()
+		if !isLast {
+			return nil
+		}
+		return m.keepChange(tx, svc, e)
+	})
 }
 
 // keepChange writes down what became of a service.

@@ -205,9 +205,16 @@ func (m *mesh) removeService(svc *service) error {
 	})
 }
 
-// sweepServices goes on removing what could not be removed, in the background:
-// one that does not end keeps nothing else from its turn.
+// sweepServices goes on writing down what could not be written, and removing what
+// could not be removed, that in the background: one that does not end keeps nothing
+// else from its turn.
 func (m *mesh) sweepServices(time.Time) error {
+	m.mu.Lock()
+	all := m.sortedServices()
+	m.mu.Unlock()
+	for _, svc := range all {
+		m.keepLost(svc)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, svc := range m.services {
