@@ -171,8 +171,8 @@ func TestAServiceIsDeployedCalledAndUndeployed(t *testing.T) {
 
 func TestAServiceOfPythonRuns(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("there is no Python:", err)
+	if err := exec.CommandContext(t.Context(), "python3", "-c", "import venv").Run(); err != nil {
+		t.Skip("there is no Python that makes environments:", err)
 	}
 	b := realServices(t)
 	a := b.join("alice").modern("a")

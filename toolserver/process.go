@@ -16,6 +16,7 @@ import (
 const (
 	writeTime = 10 * time.Second       // for a server to read a request
 	endTime   = 300 * time.Millisecond // for a server to end of its own accord
+	drainTime = 3 * time.Second        // to read what one that has ended wrote, should others hold its outputs
 )
 
 // A process is a server that was started as a program.
@@ -40,7 +41,7 @@ type process struct {
 func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 	p := &process{cmd: cmd, patience: opts.Patience, done: make(chan struct{})}
 	cmd.Stderr = &bounded{to: &p.log, also: opts.Stderr, over: p.fail}
-	cmd.WaitDelay = endTime
+	cmd.WaitDelay = drainTime
 	// Pipes of our own: those of exec.Cmd have no deadline.
 	theirs, in, err := os.Pipe()
 	if err != nil {
@@ -67,7 +68,7 @@ func startProcess(cmd *exec.Cmd, opts Options) (*process, error) {
 		err := cmd.Wait()
 		p.reap()
 		in.Close()
-		out.SetReadDeadline(time.Now().Add(endTime)) // should others hold its end
+		out.SetReadDeadline(time.Now().Add(drainTime))
 		p.how = howEnded(cmd.ProcessState)
 		if opts.After != nil {
 			if known := opts.After(); known != nil {

@@ -132,8 +132,8 @@ func (s *Server) because(err error) error {
 }
 
 // Close ends a program with all that is in its group, and waits for it, for
-// 300 ms and Options.Patience at most. Calls that wait fail. What is behind a URL
-// is left.
+// 300 ms and Options.Patience at most; for 3 s more where what has left its group
+// holds its standard error. Calls that wait fail. What is behind a URL is left.
 func (s *Server) Close() {
 	if s.client != nil {
 		s.client.Close()

@@ -3,6 +3,7 @@ package source
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,16 @@ func answers(t *testing.T, url string) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		t.Skipf("%s answers with %s", url, res.Status)
+	}
+}
+
+// needsPython skips a test on a machine whose Python is missing, or cannot make
+// environments, as that of a Debian without python3-venv.
+func needsPython(t *testing.T) {
+	t.Helper()
+	needs(t, "python3")
+	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import venv, ensurepip").CombinedOutput(); err != nil {
+		t.Skipf("the Python of this machine makes no environments: %v: %s", err, out)
 	}
 }
 
@@ -74,7 +85,7 @@ func TestAProjectOfNodeIsBuiltByItsScripts(t *testing.T) {
 }
 
 func TestAProjectOfPythonRunsInItsOwnEnvironment(t *testing.T) {
-	needs(t, "python3")
+	needsPython(t)
 	t.Parallel()
 	says := "import sys; print(sys.prefix != sys.base_prefix, __name__, *sys.argv[1:])"
 	for _, files := range [][]entry{
@@ -109,7 +120,7 @@ func wheel(name string) []entry {
 }
 
 func TestAPackageOfPyPIIsStartedByItsConsoleScript(t *testing.T) {
-	needs(t, "python3")
+	needsPython(t)
 	t.Parallel()
 	wheels := t.TempDir()
 	if err := os.WriteFile(filepath.Join(wheels, "the_tool-1.0-py3-none-any.whl"), makeZip(t, wheel("the_tool")...), 0o600); err != nil {
@@ -142,7 +153,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 `
 
 func TestADistributionOfPythonIsStartedByItsConsoleScript(t *testing.T) {
-	needs(t, "python3")
+	needsPython(t)
 	t.Parallel()
 	files := []entry{
 		{name: "pyproject.toml", text: "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n"},
@@ -159,7 +170,7 @@ func TestADistributionOfPythonIsStartedByItsConsoleScript(t *testing.T) {
 }
 
 func TestAPackageComesFromPyPI(t *testing.T) {
-	needs(t, "python3")
+	needsPython(t)
 	answers(t, "https://pypi.org/simple/wheel/")
 	t.Parallel()
 	got, _ := mustBuild(t, New(Options{}), Source{Type: UVX, Package: "wheel==0.43.0", Args: []string{"version"}})
