@@ -34,7 +34,12 @@ func (u *hostUser) backgroundBroker() (pid int, url string) {
 // is set up, and again when the broker of the first time has died.
 func TestLaunchStartsAndRevivesABrokerOfItsOwn(t *testing.T) {
 	u := newHostUser(t, "bob")
-	u.env = append(u.env, "CLAUDEMESH_LISTEN=127.0.0.1:0")
+	address, release, err := holdPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	u.env = append(u.env, "CLAUDEMESH_LISTEN="+address)
 	first := u.start(module, "launch", "--quiet")
 	pid, url := u.backgroundBroker()
 	first.end()

@@ -17,7 +17,7 @@ import (
 const (
 	localListen  = "127.0.0.1:7900" // of a broker that was not told otherwise
 	brokerStarts = 20 * time.Second
-	probeTime    = time.Second
+	probeTime    = 4 * time.Second // where nothing listens that is known at once
 )
 
 // LocalBroker returns where a broker of this machine listens: at port 7900 of

@@ -20,7 +20,7 @@ const (
 	keeperName   = "keeper.json"
 	keeperLock   = "keeper.lock"
 	keeperLog    = "wake.log"
-	keeperStarts = 5 * time.Second
+	keeperStarts = 20 * time.Second
 	keeperEnds   = 15 * time.Second // with a host that it has to stop
 	maxLogBytes  = 1 << 20          // after which a log is begun anew
 )
