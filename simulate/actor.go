@@ -154,7 +154,6 @@ func (a *actor) work(ctx context.Context) {
 
 // leave and comeBack are things to do.
 func (a *actor) leave(ctx context.Context) {
-	a.away.Store(true)
 	a.disconnect(ctx)
 }
 
@@ -231,7 +230,7 @@ func (a *actor) setKey(ctx context.Context, client *peer.Client, key string, val
 func (a *actor) readMail(ctx context.Context, client *peer.Client) {
 	for {
 		r, err := client.Next(ctx)
-		if err != nil {
+		if err != nil || a.isAway() { // unseen, so it comes again
 			return
 		}
 		a.run.busy.Add(1) // until the broker can be told that it is seen

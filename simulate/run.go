@@ -277,6 +277,7 @@ func (r *run) begin(minute Minutes) {
 				a.do(a.comeBack)
 			}
 			if absence.From == minute {
+				a.away.Store(true) // what this minute brings is for its return
 				a.do(a.leave)
 			}
 		}
