@@ -56,6 +56,9 @@ func TestKilledBrokerSendsWhatWasPostedOnce(t *testing.T) {
 			t.Fatalf("after %d: %v", len(got), err)
 		}
 		bob.MarkSeen(r.MessageID)
+		if r.Event == wire.EventEventsMissed {
+			return // what bob has read gives way too, while the broker has not heard of it
+		}
 		if got[string(r.EventData)]++; got[string(r.EventData)] > 1 {
 			t.Errorf("%s came twice", r.EventData)
 		} else {
