@@ -44,7 +44,7 @@ func play(name string) {
 			}
 		}
 	case "chatters":
-		for line := strings.Repeat("y", 1000) + "\n"; ; {
+		for line := strings.Repeat("y", 32<<10) + "\n"; ; {
 			if _, err := os.Stdout.WriteString(line); err != nil {
 				return
 			}
