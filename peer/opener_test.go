@@ -127,7 +127,7 @@ func TestWhatNoPeerWroteIsShown(t *testing.T) {
 		{hook, `[webhook:ci] {"a":1}`},
 		{filled, "built"},
 		{event, "[WATCH] up: (nothing) → error: no\nhttp://x/\nIt is looked at more and more seldom; you are told when it answers again.\n(watch w_1)"},
-		{gone, "[MISSED] 110 older messages of webhooks and watches gave way before you had them, and will not come:\n" +
+		{gone, "[MISSED] 110 older messages of webhooks and watches gave way before the broker heard that you have them; what has not come will not:\n" +
 			"100 of the webhook ci\n7 of a watch that was deleted\n3 of others"},
 		{unknown, `[of_later] {"a":1}`},
 	} {

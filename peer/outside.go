@@ -54,7 +54,7 @@ func missedText(data json.RawMessage) string {
 		return "[MISSED] " + string(data)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "[MISSED] %d older messages of webhooks and watches gave way before you had them, and will not come:", e.Total)
+	fmt.Fprintf(&b, "[MISSED] %d older messages of webhooks and watches gave way before the broker heard that you have them; what has not come will not:", e.Total)
 	rest := e.Total
 	for _, s := range e.Sources {
 		rest -= s.Count

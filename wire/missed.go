@@ -1,8 +1,9 @@
 package wire
 
 // EventsMissed tells a recipient who comes back how many messages of webhooks and
-// watches gave way before any process of it had them. It is the eventData of the
-// event events_missed, which is delivered like a message, after those that did not.
+// watches gave way before the broker heard that a process of it has them; in the moment
+// between, it may have them. It is the eventData of the event events_missed, which is
+// delivered like a message, after those that did not give way.
 type EventsMissed struct {
 	Total   int64          `json:"total"`
 	Sources []MissedSource `json:"sources"` // at most MaxMissedSources, of most messages first
