@@ -66,7 +66,7 @@ func TestSessionRunsWhileAnyoneHasIt(t *testing.T) {
 	if err := os.Remove(live); err != nil {
 		t.Fatal(err)
 	}
-	me := pidFile{os.Getpid(), processStart(os.Getpid())}
+	me := pidFile{os.Getpid(), peer.ProcessStart(os.Getpid())}
 	for _, p := range []pidFile{me, {me.PID, "before"}, {1 << 30, me.Start}} {
 		data, err := json.Marshal(p)
 		if err != nil {

@@ -45,7 +45,7 @@ func (h *Host) claimKeeper(id string) (token string, release func(), err error) 
 	case unlock == nil:
 		return "", nil, errKept
 	}
-	f := keeperFile{pidFile{os.Getpid(), processStart(os.Getpid())}, rand.Text()}
+	f := keeperFile{pidFile{os.Getpid(), peer.ProcessStart(os.Getpid())}, rand.Text()}
 	data, err := json.Marshal(f)
 	if err == nil {
 		err = writeNew(filepath.Join(dir, keeperName), data, 0o600)
@@ -190,5 +190,5 @@ func hasSession(name, id string) bool {
 		SessionID string `json:"sessionId"`
 	}
 	data, _, err := readSettings(name)
-	return err == nil && json.Unmarshal(data, &s) == nil && s.SessionID == id && processStart(s.PID) != ""
+	return err == nil && json.Unmarshal(data, &s) == nil && s.SessionID == id && peer.ProcessStart(s.PID) != ""
 }

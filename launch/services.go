@@ -90,7 +90,7 @@ func (h *Host) checkOrphans() Check {
 		} else if i := strings.LastIndexByte(key, ':'); i > len(nativePrefix) {
 			pid, _ = strconv.Atoi(key[i+1:]) // 0 is no process
 		}
-		if pid > 0 && processStart(pid) == "" {
+		if pid > 0 && peer.ProcessStart(pid) == "" {
 			orphans = append(orphans, key)
 		}
 	}

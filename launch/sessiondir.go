@@ -29,7 +29,7 @@ type pidFile struct {
 }
 
 // runs reports whether that very process still runs.
-func (p pidFile) runs() bool { return p.Start != "" && processStart(p.PID) == p.Start }
+func (p pidFile) runs() bool { return p.Start != "" && peer.ProcessStart(p.PID) == p.Start }
 
 // writeSession makes the directory of a session: its configuration, what it is
 // remembered by, and whose it is.
@@ -37,7 +37,7 @@ func writeSession(ctx context.Context, dir string, c *peer.Config, mesh *peer.Me
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for name, v := range map[string]any{pidName: pidFile{os.Getpid(), processStart(os.Getpid())}, peer.PersonaName: p} {
+	for name, v := range map[string]any{pidName: pidFile{os.Getpid(), peer.ProcessStart(os.Getpid())}, peer.PersonaName: p} {
 		data, err := json.Marshal(v)
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func turnsPath(pid int) (string, error) {
 
 // loadTurns reads what was remembered; a file that cannot be read is as none.
 func loadTurns(pid int) turns {
-	fresh := turns{Start: processStart(pid)}
+	fresh := turns{Start: peer.ProcessStart(pid)}
 	path, err := turnsPath(pid)
 	if err != nil {
 		return fresh

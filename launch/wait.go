@@ -59,7 +59,7 @@ func Wait(ctx context.Context, r WaitRun) (woke bool, err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w := waiter{WaitRun: r, pid: pid, start: processStart(pid), input: in}
+	w := waiter{WaitRun: r, pid: pid, start: peer.ProcessStart(pid), input: in}
 	if err := w.claim(); err != nil {
 		return false, err
 	}
@@ -124,7 +124,7 @@ func (w *waiter) watch(ctx context.Context, end context.CancelCauseFunc) {
 }
 
 func (w *waiter) look() error {
-	if processStart(w.pid) != w.start {
+	if peer.ProcessStart(w.pid) != w.start {
 		w.tidy()
 		return errHostGone
 	}

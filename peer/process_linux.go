@@ -1,4 +1,4 @@
-package launch
+package peer
 
 import (
 	"bytes"
@@ -6,10 +6,10 @@ import (
 	"os"
 )
 
-// processStart tells a process from others that had its id before: when it
+// ProcessStart tells a process from others that had its id before: when it
 // started, in words of the system's own. It is empty if there is no such
 // process, or if it has ended and nobody has taken note yet.
-func processStart(pid int) string {
+func ProcessStart(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""

@@ -1,4 +1,4 @@
-package launch
+package peer
 
 import (
 	"strconv"
@@ -8,10 +8,10 @@ import (
 // queryLimited is PROCESS_QUERY_LIMITED_INFORMATION.
 const queryLimited = 0x1000
 
-// processStart tells a process from others that had its id before: when it
+// ProcessStart tells a process from others that had its id before: when it
 // started, in words of the system's own. It is empty if there is no such
 // process, or if it has ended.
-func processStart(pid int) string {
+func ProcessStart(pid int) string {
 	h, err := syscall.OpenProcess(queryLimited, false, uint32(pid))
 	if err != nil {
 		return ""

@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package launch
+package peer
 
 import (
 	"os/exec"
@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// processStart tells a process from others that had its id before: when it
+// ProcessStart tells a process from others that had its id before: when it
 // started, in words of the system's own. It is empty if there is no such
 // process, or if it has ended and nobody has taken note yet.
-func processStart(pid int) string {
+func ProcessStart(pid int) string {
 	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
 	state, start, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
 	if err != nil || !ok || strings.HasPrefix(state, "Z") {
