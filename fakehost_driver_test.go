@@ -27,6 +27,7 @@ type hostUser struct {
 	runtime  string // XDG_RUNTIME_DIR
 	project  string
 	channels bool // the remote flag that allows channels is on
+	late     bool // servers come up when the hooks of the start have ended
 	env      []string
 	control  net.Listener
 }
@@ -99,6 +100,9 @@ func (u *hostUser) command(name string, args ...string) *exec.Cmd {
 	cmd.Env, cmd.Dir = slices.Clone(u.env), u.project
 	if u.channels {
 		cmd.Env = append(cmd.Env, hostChannels+"=on")
+	}
+	if u.late {
+		cmd.Env = append(cmd.Env, hostLate+"=on")
 	}
 	return cmd
 }
@@ -297,6 +301,12 @@ func (s *seat) await(what string, is func(hostEvent) bool) hostEvent {
 func (s *seat) awaitSeen(text string) hostEvent {
 	s.u.t.Helper()
 	return s.await(fmt.Sprintf("%q before the model", text), func(e hostEvent) bool { return e.Event == "seen" && strings.Contains(e.Text, text) })
+}
+
+// awaitOpening waits until the host has a text for the first turn of a session.
+func (s *seat) awaitOpening(text string) {
+	s.u.t.Helper()
+	s.await(fmt.Sprintf("%q at the start", text), func(e hostEvent) bool { return e.Event == "opening" && strings.Contains(e.Text, text) })
 }
 
 // ways returns how a text came before the model, once for each time.

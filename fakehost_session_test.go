@@ -36,6 +36,7 @@ type hostSession struct {
 	busy    bool
 	hold    bool      // a turn that starts by itself waits for the test to end it
 	pending []arrival // read after the running tool
+	opening []string  // what hooks of the start gave: read with the first turn
 }
 
 // An arrival is something that starts a turn of an idle session.
@@ -91,8 +92,14 @@ func (s *hostSession) run(ctx context.Context) (err error) {
 	defer s.socket.close()
 	s.hooks = s.files.hooks(s.ctl)
 	var up sync.WaitGroup
-	up.Go(func() { s.connect(ctx) }) // hooks do not wait for servers
-	s.show("SessionStart", s.fire(ctx, "SessionStart", s.source, map[string]any{"source": s.source}))
+	late := os.Getenv(hostLate) == "on"
+	if !late {
+		up.Go(func() { s.connect(ctx) }) // hooks do not wait for servers
+	}
+	s.open(ctx, s.source)
+	if late {
+		s.connect(ctx)
+	}
 	up.Wait()
 	defer s.disconnect()
 	s.ctl.tell(hostEvent{Event: "idle"})
@@ -157,7 +164,7 @@ func (s *hostSession) do(ctx context.Context, cmd hostCommand) (string, error) {
 	case "clear": // the user begins anew: another id, the same MCP server
 		s.fire(ctx, "SessionEnd", "", map[string]any{"reason": "clear"})
 		s.id = newUUID()
-		s.show("SessionStart", s.fire(ctx, "SessionStart", "clear", map[string]any{"source": "clear"}))
+		s.open(ctx, "clear")
 	case "kill": // the MCP server dies
 		return "", s.server.kill()
 	case "reconnect":
@@ -169,11 +176,22 @@ func (s *hostSession) do(ctx context.Context, cmd hostCommand) (string, error) {
 	return "", nil
 }
 
+// open fires the hooks of a start. The model has what they give with the first
+// turn: a session that is left before, or begun anew, has shown it nothing.
+func (s *hostSession) open(ctx context.Context, source string) {
+	s.opening = s.fire(ctx, "SessionStart", source, map[string]any{"source": source})
+	for _, text := range s.opening {
+		s.ctl.tell(hostEvent{Event: "opening", Way: "SessionStart", Text: text})
+	}
+}
+
 // begin starts a turn with what caused it.
 func (s *hostSession) begin(ctx context.Context, way, text string) {
 	s.turn++
 	s.busy = true
 	s.ctl.tell(hostEvent{Event: "turn", Turn: s.turn, Way: way})
+	s.show("SessionStart", s.opening)
+	s.opening = nil
 	s.seen(way, text)
 	s.files.log("user", text)
 	if way == "prompt" {
@@ -274,7 +292,7 @@ func (s *hostSession) seen(way, text string) {
 func (s *hostSession) environ(more ...string) []string {
 	var env []string
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, hostControl+"=") && !strings.HasPrefix(e, hostChannels+"=") {
+		if !strings.HasPrefix(e, "FAKEHOST_") {
 			env = append(env, e)
 		}
 	}

@@ -33,6 +33,7 @@ import (
 const (
 	hostControl  = "FAKEHOST_CONTROL"  // TCP address at which the test listens
 	hostChannels = "FAKEHOST_CHANNELS" // "on" if the remote flag that allows channels is
+	hostLate     = "FAKEHOST_LATE"     // "on" if servers take longer to come up than the hooks of the start
 )
 
 // A hostCommand is what the test has the user or the model do. Each is answered.
@@ -45,7 +46,7 @@ type hostCommand struct {
 
 // A hostEvent is what the program tells the test.
 type hostEvent struct {
-	Event string `json:"event"` // answer, seen, turn, idle, wire, fault
+	Event string `json:"event"` // answer, seen, opening, turn, idle, wire, fault
 	Turn  int    `json:"turn,omitempty"`
 	Way   string `json:"way,omitempty"` // of seen: how it came before the model
 	Text  string `json:"text,omitempty"`

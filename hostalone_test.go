@@ -83,18 +83,11 @@ func TestMailArrivesAtTheStart(t *testing.T) {
 	s.prompt("hi")
 	s.end()
 	mail := m.send(to, "hello from alice")
-	var again *seat
-	eventually(t, "the message at a start", func() bool {
-		if again != nil { // the hook had too little time
-			again.end()
-		}
-		again = u.start("claude", "--resume", id)
-		return again.ways("hello from alice") != nil
-	})
-	m.awaitState(mail, wire.StateSeen)
+	again := u.resumeWith(id, "hello from alice")
 	m.address(id)
 	again.prompt("anything else?")
 	again.call("check_messages", `{}`)
+	m.awaitState(mail, wire.StateSeen)
 	if got := again.ways("hello from alice"); !slices.Equal(got, []string{"SessionStart"}) {
 		t.Errorf("the message came by %q, want SessionStart once\n%s", got, again.story())
 	}

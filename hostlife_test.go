@@ -24,9 +24,10 @@ func TestMailWaitsForAResumedSession(t *testing.T) {
 	if got := m.address(id); got != to {
 		t.Errorf("the resumed session has the address %s, want %s", got, to)
 	}
+	again.prompt("anything else?")
 	again.awaitSeen("hello from alice")
 	m.awaitState(mail, wire.StateSeen)
-	again.prompt("anything else?")
+	again.prompt("really?")
 	if got := again.ways("hello from alice"); len(got) != 1 {
 		t.Errorf("the message came by %q, want one way\n%s", got, again.story())
 	}

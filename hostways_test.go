@@ -173,6 +173,7 @@ func TestMailSurvivesTheDeathOfABusyHost(t *testing.T) {
 		t.Errorf("the message is %s; it came by %q", got, s.ways("hello from alice"))
 	}
 	again := u.start("claude", "--resume", session)
+	again.prompt("go on")
 	again.awaitSeen("hello from alice")
 	m.awaitState(id, wire.StateSeen)
 }

@@ -93,6 +93,12 @@ func (r *HookRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	err = r.remember(ctx, status, in)
+	return errors.Join(err, r.serve(ctx, status, in))
+}
+
+// serve does what the event is for, by the session's process or without one.
+func (r *HookRun) serve(ctx context.Context, status wire.Status, in hookInput) error {
 	if session, err := r.session(in); err == nil {
 		_, err := r.ask(ctx, session, status, in)
 		return err
@@ -108,6 +114,22 @@ func (r *HookRun) run(ctx context.Context) error {
 		err = errors.Join(err, late)
 	}
 	return err
+}
+
+// remember notes what an event says of the mail that the session began with: it
+// came before the model with the first turn, and did not if the session ends or
+// begins anew before that.
+func (r *HookRun) remember(ctx context.Context, status wire.Status, in hookInput) error {
+	start, err := peer.NewStartMail(r.sessionID(in))
+	if err != nil {
+		return nil // nothing is remembered of such a session
+	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTime)
+	defer cancel()
+	if status != "" {
+		return start.Turn(ctx)
+	}
+	return start.Leave(ctx)
 }
 
 // ask reports to whoever has the session's mail, and gets that: see mail. Mail
@@ -238,6 +260,7 @@ func (r *HookRun) mail(ctx context.Context, session Mailbox, in hookInput) (prin
 	if end, ok := ctx.Deadline(); ok {
 		req.CatchUpMillis = int(brokerPart * float64(time.Until(end).Milliseconds()))
 	}
+	req.HostPID, _ = hostPID(r.Getenv) // without one nothing is remembered
 	switch r.Event {
 	case userPromptSubmit:
 		forgetStops(r.Getenv)

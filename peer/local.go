@@ -42,6 +42,9 @@ type SessionHandler interface {
 type MailRequest struct {
 	Way   string `json:"way"`             // one of the Way constants
 	Event string `json:"event,omitempty"` // name of the hook's event
+	// HostPID is the process of the host program that a hook is of. With it what
+	// is shown at a session's start is seen with the first turn, not before.
+	HostPID int `json:"hostPid,omitempty"`
 	// WaitMillis is how long to wait if there is none, at most 10 minutes.
 	WaitMillis int `json:"waitMillis,omitempty"`
 	// CatchUpMillis is how long to wait, at most 5 s, for what was on its way from

@@ -148,6 +148,16 @@ func readLine(r io.Reader, v any, most int64) error {
 
 // socketPath returns where the socket of a session is, and makes its directory.
 func socketPath(sessionID string) (string, error) {
+	path, err := sessionPath(sessionID, ".sock")
+	if err == nil && len(path) > maxSocketBytes {
+		return "", fmt.Errorf("%s is too long a path for a socket: set XDG_RUNTIME_DIR to a shorter directory", path)
+	}
+	return path, err
+}
+
+// sessionPath returns where a file of a running session is, and makes its
+// directory.
+func sessionPath(sessionID, ending string) (string, error) {
 	if sessionID == "" || len(sessionID) > wire.MaxSessionID {
 		return "", fmt.Errorf("a session id must have 1 to %d bytes", wire.MaxSessionID)
 	}
@@ -155,9 +165,5 @@ func socketPath(sessionID string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, hashName(sessionID)[:20]+".sock")
-	if len(path) > maxSocketBytes {
-		return "", fmt.Errorf("%s is too long a path for a socket: set XDG_RUNTIME_DIR to a shorter directory", path)
-	}
-	return path, nil
+	return filepath.Join(dir, hashName(sessionID)[:20]+ending), nil
 }

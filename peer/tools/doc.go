@@ -20,7 +20,10 @@
 // only then is the broker told. What a way took and did not confirm within
 // confirmTime is free again, marked as possibly shown before; a channel never
 // confirms anything. What a waiter gives a host in the midst of a turn waits in the
-// host, and is seen when the next hook tells that the turn went on. Whoever asks for mail outright gets all of it.
+// host, and is seen when the next hook tells that the turn went on. What the hook of
+// a session's start gives waits in the host too, until the first turn; it is in a
+// peer.StartMail, because the server mostly comes up after that hook. Whoever asks
+// for mail outright gets all of it.
 //
 // # Locks
 //

@@ -72,6 +72,10 @@ func newHub(who identity, dir string, log *slog.Logger) *hub {
 		who: who, dir: dir, log: log, post: newPost(who.mode), tally: newTally(), asked: newAsked(), start: time.Now(),
 		loaded: make(chan struct{}), opened: make(chan struct{}), pings: make(map[string]chan time.Time),
 	}
+	var err error
+	if h.post.starts, err = peer.NewStartMail(who.session); err != nil {
+		log.Debug("what the session begins with is not remembered", "err", err)
+	}
 	h.svc = &svcTools{hub: h, chosen: svcChosen("core")}
 	return h
 }

@@ -24,6 +24,11 @@ func (s *inside) Mail(ctx context.Context, req peer.MailRequest) (peer.MailAnswe
 	if req.Way == "" {
 		return peer.MailAnswer{}, errors.New("the request names no way")
 	}
+	if req.Event == eventStart && !req.Peek {
+		if err := s.hub.post.began(ctx); err != nil {
+			return peer.MailAnswer{}, err
+		}
+	}
 	s.hub.catchUp(ctx, time.Duration(req.CatchUpMillis)*time.Millisecond)
 	if a := s.hub.post.take(req); !a.Empty() || req.WaitMillis <= 0 {
 		return a, nil

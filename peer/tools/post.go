@@ -23,6 +23,8 @@ const (
 	// given.
 	maxWhole = 256_000
 	maxNotes = 20
+	// eventStart is the host's name of a session's start.
+	eventStart = "SessionStart"
 )
 
 // A letter is a message that the model has not seen. The mutex of its post
@@ -38,6 +40,8 @@ type letter struct {
 	before bool      // another had it before
 	brief  bool      // its first line was shown: no way pushes it again
 	queued bool      // the host has it from a waiter, and reads it once its turn gets there
+	host   int       // that way is the hook of a session's start, for this process of the host; 0 otherwise
+	waits  bool      // the host has it from that hook, and reads it with the first turn
 }
 
 // again reports whether the model may have been shown the letter.
@@ -59,6 +63,8 @@ type post struct {
 	turn    bool                 // by what they said last, or by a wake since, one goes on
 
 	prompted []string // messages that the session was started with
+
+	starts peer.StartMail // what the session began with, as its hooks know too
 }
 
 func newPost(mode string) *post {
@@ -86,6 +92,7 @@ func (p *post) currentMode() string {
 
 // put adds a message that came in.
 func (p *post) put(m *mesh, r peer.Record) {
+	defer p.reconcile()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.arrived(m, r)
@@ -168,12 +175,13 @@ func (l *letter) free(req *peer.MailRequest, now time.Time) bool {
 	case asks(req.Way) || req.Peek:
 		return true
 	}
-	return !l.brief && !l.queued && (l.at.IsZero() || now.Sub(l.at) >= confirmTime)
+	return !l.brief && !l.queued && !l.waits && (l.at.IsZero() || now.Sub(l.at) >= confirmTime)
 }
 
 // take returns the mail that a way may show, and lets it have that for
 // confirmTime. Nothing is seen before shown is called.
 func (p *post) take(req peer.MailRequest) peer.MailAnswer {
+	p.reconcile()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -214,6 +222,9 @@ func (p *post) take(req peer.MailRequest) peer.MailAnswer {
 	for i, r := range out.records {
 		if !req.Peek {
 			free[i].take(req.Way, now, r.Full)
+			if req.Event == eventStart && p.starts != (peer.StartMail{}) {
+				free[i].host = req.HostPID
+			}
 		}
 		if !r.Full {
 			r.Record = withoutText(r.Record)
@@ -254,7 +265,7 @@ func (p *post) whole(req peer.MailRequest, free []*letter, now time.Time) (a pee
 
 func (l *letter) take(way string, now time.Time, full bool) {
 	l.before = l.again()
-	l.way, l.at, l.full, l.queued = way, now, full, false
+	l.way, l.at, l.full, l.queued, l.host = way, now, full, false, 0
 }
 
 // announce gives a notice without any text. It is called with mu held.
@@ -310,7 +321,7 @@ func (p *post) due(way string) time.Time {
 	var next time.Time
 	now := time.Now()
 	for _, l := range p.letters {
-		if l.at.IsZero() || l.brief || l.queued || asks(way) {
+		if l.at.IsZero() || l.brief || l.queued || l.waits || asks(way) {
 			continue
 		}
 		if at := l.at.Add(confirmTime); at.After(now) && (next.IsZero() || at.Before(next)) {

@@ -11,12 +11,14 @@ import (
 // was given in full are seen if they are among ids, and those of which it was
 // given the first line are announced. What a command has printed and no way has
 // was given out by another process of the session, which has ended since. What
-// a waiter gave a host whose turn goes on is seen when turned hears of that turn.
+// a waiter gave a host whose turn goes on is seen when turned hears of that turn,
+// and what the host was given when the session began, when there is a turn.
 func (p *post) shown(way string, ids []string) {
 	if way == "" {
 		return
 	}
 	seen := make(map[*mesh][]string)
+	host, opening := 0, []string(nil)
 	p.mu.Lock()
 	p.worked[way] = time.Now()
 	wake := way == peer.WayWake && p.hooked
@@ -34,6 +36,10 @@ func (p *post) shown(way string, ids []string) {
 		if !slices.Contains(ids, l.rec.MessageID) {
 			return false
 		}
+		if l.host != 0 {
+			host, opening = l.host, append(opening, l.rec.MessageID)
+			return false
+		}
 		if queue {
 			l.queued = true
 			return false
@@ -44,6 +50,9 @@ func (p *post) shown(way string, ids []string) {
 	p.touch()
 	p.mu.Unlock()
 	tellSeen(seen)
+	if opening != nil {
+		p.opened(host, opening)
+	}
 }
 
 // turned notes that a hook said whether a turn goes on. The host reads what it
@@ -62,6 +71,7 @@ func (p *post) turned(goesOn bool) {
 	p.touch()
 	p.mu.Unlock()
 	tellSeen(seen)
+	p.begun()
 }
 
 // tellSeen tells the broker of each mesh what was seen. It may wait.

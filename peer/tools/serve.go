@@ -125,6 +125,7 @@ func newServer(h *hub, listed []tool, offers *offers, version string) *server.MC
 // call runs a tool. Its failures are results too, for the model to read.
 func (h *hub) call(ctx context.Context, t *tool) *mcp.CallToolResult {
 	h.calls.Add(1)
+	h.post.begun() // a model that calls tools has a turn
 	// Before that there seems to be no mesh.
 	select {
 	case <-h.loaded:

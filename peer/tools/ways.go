@@ -58,12 +58,13 @@ func (w *ways) push(ctx context.Context) {
 // drops notifications without a word, so they are never taken for seen.
 func (w *ways) pushChannel() {
 	p := w.hub.post
+	p.reconcile()
 	now := time.Now()
 	p.mu.Lock()
 	var fresh []*letter
 	if ok, _ := w.carries(p, now); ok {
 		for _, l := range p.letters {
-			if !l.again() {
+			if !l.again() && !l.waits {
 				l.take(peer.WayChannel, now, false)
 				fresh = append(fresh, l)
 			}
