@@ -38,9 +38,11 @@ func TestMailOfAStartIsSeenWithTheFirstTurn(t *testing.T) {
 	}{
 		{"before the server is up", startHooks, beginLate, func(s *seat) { s.prompt("hi") }},
 		{"from the server", startHooks, beginAnew, func(s *seat) { s.prompt("hi") }},
-		{"with waiters about", func(string, string) bool { return true }, beginLate, func(s *seat) { s.prompt("hi") }},
 		{"and no hook tells of turns", func(event, command string) bool { return event == "SessionStart" && !waits(command) }, beginLate,
-			func(s *seat) { s.must(hostCommand{Do: "begin", Text: "hi"}); s.call("list_peers", `{}`) }},
+			func(s *seat) {
+				s.must(hostCommand{Do: "begin", Text: "hi"})
+				s.do(hostCommand{Do: "call", Name: "list_peers"}) // whether or not it is connected by then
+			}},
 		{"and the server is killed before the turn", startHooks, beginLate, func(s *seat) {
 			s.must(hostCommand{Do: "kill"})
 			s.must(hostCommand{Do: "reconnect"})
@@ -81,9 +83,7 @@ func beginLate(m *hostMesh, u *hostUser) (s *seat, mail string) {
 	m.t.Helper()
 	u.late = true
 	session, mail := m.resumable(u, "hello from alice")
-	s = u.start("claude", "--resume", session)
-	m.address(session)
-	return s, mail
+	return u.start("claude", "--resume", session), mail
 }
 
 // beginAnew clears a session whose MCP server has a message that nobody was shown.
