@@ -303,10 +303,11 @@ func (s *seat) awaitSeen(text string) hostEvent {
 	return s.await(fmt.Sprintf("%q before the model", text), func(e hostEvent) bool { return e.Event == "seen" && strings.Contains(e.Text, text) })
 }
 
-// awaitOpening waits until the host has a text for the first turn of a session.
-func (s *seat) awaitOpening(text string) {
-	s.u.t.Helper()
-	s.await(fmt.Sprintf("%q at the start", text), func(e hostEvent) bool { return e.Event == "opening" && strings.Contains(e.Text, text) })
+// opened reports whether the host has a text for the first turn of a session.
+func (s *seat) opened(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.events, func(e hostEvent) bool { return e.Event == "opening" && strings.Contains(e.Text, text) })
 }
 
 // ways returns how a text came before the model, once for each time.

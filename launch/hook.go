@@ -124,7 +124,7 @@ func (r *HookRun) remember(ctx context.Context, status wire.Status, in hookInput
 	if err != nil {
 		return nil // nothing is remembered of such a session
 	}
-	ctx, cancel := context.WithTimeout(ctx, confirmTime)
+	ctx, cancel := context.WithTimeout(ctx, r.atMost(confirmTime))
 	defer cancel()
 	if status != "" {
 		return start.Turn(ctx)
