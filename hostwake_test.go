@@ -195,6 +195,7 @@ func TestWakesAreBounded(t *testing.T) {
 		t.Error("nobody was shown the message, and it is seen")
 	}
 	again := u.start(module, "launch", "--quiet", "--resume", p.SessionID)
+	again.prompt("go on")
 	again.awaitSeen("the second")
 	m.awaitState(id, wire.StateSeen)
 	if got := again.ways("the first"); got != nil {
