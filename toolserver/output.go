@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	chunk     = 64 << 10 // bytes that are read at once, and kept for the next line
 	maxID     = 1 << 10  // bytes of the id of a request
 	keptLog   = 2 << 10  // bytes of the standard error that say why a server ended
+	saidLines = 4        // of these, that an error has
 )
 
 // A meter counts what comes in a minute.
@@ -147,11 +149,13 @@ func (b *bounded) Write(p []byte) (int, error) {
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
+	cut bool // there was more
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.cut = t.cut || len(t.buf)+len(p) > keptLog
 	t.buf = append(t.buf, p[max(0, len(p)-keptLog):]...)
 	if over := len(t.buf) - keptLog; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
@@ -159,8 +163,20 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string {
+// last returns the last lines in one. They are whole: of a secret, a part would not
+// be known as one.
+func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.buf)
+	text := string(t.buf)
+	if t.cut {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	var lines []string
+	for line := range strings.Lines(strings.ToValidUTF8(text, "?")) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-saidLines):], " / ")
 }

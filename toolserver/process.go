@@ -6,11 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
-
-	"claudemesh/wire"
 )
 
 const (
@@ -154,7 +151,7 @@ func howEnded(s *os.ProcessState) string {
 // An Ending is how a program ended that nobody has ended for what it did.
 type Ending struct {
 	How  string // "exit code 3", "killed by SIGKILL"
-	Said string // what it wrote last to its standard error: not for who may not read that
+	Said string // the last lines of its standard error, in one of at most 2 KiB or so: not for who may not read that
 }
 
 // Error implements error.
@@ -172,7 +169,7 @@ func (p *process) failure() error {
 	if p.fault != nil {
 		return p.fault
 	}
-	return Ending{p.how, wire.Shorten(strings.TrimSpace(p.log.String()), 500)}
+	return Ending{p.how, p.log.last()}
 }
 
 // A timedWriter ends a process that does not read: what it has of a request is

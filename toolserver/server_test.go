@@ -161,6 +161,30 @@ func TestAServerThatEndsSaysWhy(t *testing.T) {
 	}
 }
 
+func TestTheLastLinesAreWhole(t *testing.T) {
+	long := strings.Repeat("x", keptLog)
+	for name, c := range map[string]struct {
+		written []string
+		want    string
+	}{
+		"nothing":       {nil, ""},
+		"lines":         {[]string{"ready\nno", " such\r\n\n", "  database\n"}, "ready / no such / database"},
+		"more lines":    {[]string{"1\n2\n3\n4\n5"}, "2 / 3 / 4 / 5"},
+		"a long line":   {[]string{long + "\nend\n"}, "end"},
+		"all of a line": {[]string{long}, long},
+		"half a line":   {[]string{long, "x"}, ""},
+		"no UTF-8":      {[]string{"\xff\n"}, "?"},
+	} {
+		var kept tail
+		for _, s := range c.written {
+			kept.Write([]byte(s))
+		}
+		if got := kept.last(); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestMessagesAreFoundInAnyPieces(t *testing.T) {
 	long := `{"x":"` + strings.Repeat("y", 3*chunk) + "\"}\n"
 	const refused = `"error":{"code":-32601,"message":"Method not found"}}` + "\n"
