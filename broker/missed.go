@@ -12,7 +12,7 @@ import (
 )
 
 // tellMissed sends whoever is about to drain b, the mailbox of key, how many events
-// gave way there before anybody had them. It is a message like any other, so it is
+// gave way there before they were known to have come. It is a message like any other, so it is
 // told once.
 func (m *mesh) tellMissed(tx *store.Tx, b *mailbox, key string) error {
 	all, err := tx.TakeMissed(b.addr)

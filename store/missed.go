@@ -19,13 +19,14 @@ const (
 	selectTold   = `SELECT 1 FROM delivery WHERE recipient = ? AND source = ? AND state < 2 LIMIT 1`
 )
 
-// Missed is how many events of a source a recipient never had.
+// Missed is how many events of a source gave way before they were known to have come
+// to a recipient.
 type Missed struct {
 	Source string // empty for those of more sources than are told apart
 	N      int64
 }
 
-// missed counts n more events of a source that a recipient never had.
+// missed counts n more events of a source that gave way so.
 func (tx *Tx) missed(recipient int64, source string, n int64) error {
 	if n == 0 || source == SourceMissed {
 		return nil
@@ -34,7 +35,7 @@ func (tx *Tx) missed(recipient int64, source string, n int64) error {
 	return err
 }
 
-// TakeMissed returns what a recipient never had of events that gave way, most
+// TakeMissed returns what gave way before it was known to have come to a recipient, most
 // first, and forgets it: whoever takes it tells the recipient in the same write, by
 // a message with SourceMissed. While one of these waits to be seen there is nothing
 // to take.
@@ -63,7 +64,7 @@ func (tx *Tx) takeMissed(recipient int64) ([]Missed, error) {
 	return all, err
 }
 
-// moveMissed has to count what from never had.
+// moveMissed has to count what gave way of the events for from.
 func (tx *Tx) moveMissed(from, to int64) error {
 	all, err := tx.takeMissed(from)
 	if err != nil {
